@@ -1,0 +1,1 @@
+"""Protocols that turn predictions into published numbers."""

@@ -1,0 +1,1 @@
+"""Networks: backbones and the human mesh regressor."""

@@ -1,0 +1,1 @@
+"""Drawing bodies: rasteriser, soft silhouette, shading, overlays."""
