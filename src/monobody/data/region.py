@@ -1,0 +1,74 @@
+"""The region of interest: the turned square about a person that training and prediction both cut out.
+
+BlazePose's landmark network expects the hip centre in the middle of its square, the body's axis (hip centre to the
+middle of the shoulders) pointing up, and a circle about the whole person inside. MediaPipe computes that square from
+two points, the hip centre and a "full-body" point on the circle; so does :func:`region_from_points`. Photos with
+clicked joints and synthetic people have neither, so :func:`region_from_joints` places the square where, on average,
+the detector would have placed it.
+"""
+
+import math
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from monobody.data.crop import Crop
+
+MARGIN = 1.25
+"""Square side over circle diameter, MediaPipe's ``RectTransformationCalculator`` of the pose graphs."""
+
+RADIUS_OF_REACH = 1.0
+"""Radius of the detector's circle over the distance from the hip centre to the farthest joint."""
+
+
+def region_from_points(hip_px: Float[np.ndarray, "2"], full_body_px: Float[np.ndarray, "2"]) -> Crop:
+    """Return MediaPipe's region: centred on the hips, its up direction towards the full-body point.
+
+    Raises:
+        ValueError: the two points coincide, so that no size and no direction follow.
+    """
+    across, down = np.asarray(full_body_px, np.float64) - np.asarray(hip_px, np.float64)
+    radius = math.hypot(across, down)
+    if not radius > 0:
+        raise ValueError("The hip centre and the full-body point coincide: they define no region.")
+    # The up direction of a crop turned by a is (sin a, -cos a) in the picture.
+    return Crop(
+        centre_px=(float(hip_px[0]), float(hip_px[1])),
+        size_px=2.0 * MARGIN * radius,
+        angle_rad=math.atan2(across, -down),
+    )
+
+
+def region_from_joints(joints_px: Float[np.ndarray, "14 2"], visible: Bool[np.ndarray, "14"] | None = None) -> Crop:
+    """Return the region that the detector would give, on average, for a person with these joints (LSP's order).
+
+    ``visible`` marks the joints that are known; others are left out. The hips' middle and the shoulders' middle are
+    used where known, else the nearest known trunk joints, else the box of the joints.
+
+    Raises:
+        ValueError: fewer than two joints are known.
+    """
+    joints = np.asarray(joints_px, np.float64)
+    known = np.ones(14, bool) if visible is None else np.asarray(visible, bool)
+    if known.sum() < 2:
+        raise ValueError("A region needs at least two known joints.")
+    box_middle = 0.5 * (joints[known].min(0) + joints[known].max(0))
+    hips, shoulders = _middle(joints, known, (2, 3)), _middle(joints, known, (8, 9))
+    if shoulders is None:
+        shoulders = _middle(joints, known, (12, 13))
+    centre = box_middle if hips is None else hips
+    reach = float(np.linalg.norm(joints[known] - centre, axis=1).max())
+    axis = np.array([0.0, -1.0]) if shoulders is None else shoulders - centre
+    return Crop(
+        centre_px=(float(centre[0]), float(centre[1])),
+        size_px=2.0 * MARGIN * RADIUS_OF_REACH * max(reach, 1.0),
+        angle_rad=math.atan2(axis[0], -axis[1]) if np.abs(axis).max() > 0 else 0.0,
+    )
+
+
+def _middle(
+    joints: Float[np.ndarray, "14 2"], known: Bool[np.ndarray, "14"], pair: tuple[int, int]
+) -> Float[np.ndarray, "2"] | None:
+    """Return the mean of the known joints of a pair, or None where neither is known."""
+    picked = [joints[i] for i in pair if known[i]]
+    return np.mean(picked, axis=0) if picked else None

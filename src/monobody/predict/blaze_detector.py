@@ -1,0 +1,73 @@
+"""The default detector: BlazePose over a whole picture, or inside boxes that are already known."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from monobody.data.crop import Crop, checked_box
+from monobody.predict.blazepose import find_candidates, read_candidates, whole_window
+from monobody.predict.detection import Detection
+from monobody.predict.landmarks import Reading, read_region
+
+MIN_PRESENCE = 0.5
+"""Presence below which the landmark network says that a region holds nobody (MediaPipe's threshold)."""
+QUARTER_TURNS = (0.0, math.pi / 2, -math.pi / 2, math.pi)
+BOX_MARGIN = 1.3
+"""Side of the window that is searched about a given box, over the box's longer side."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlazeDetector:
+    """Finds people with the two BlazePose networks.
+
+    Called with a picture it returns everybody it finds, best first, possibly nobody. Called with boxes it returns one
+    person for each, falling back to quarter turns of the whole box where nothing is found.
+    """
+
+    def __call__(
+        self, rgb: UInt8[np.ndarray, "h w 3"], box: Sequence[Sequence[float]] | Sequence[float] | None = None
+    ) -> list[Detection]:
+        """Return the people of the picture, or one for each given box (x0, y0, x1, y1 in pixels).
+
+        Raises:
+            UserError: a box is empty, not finite, or outside of the picture.
+        """
+        if box is None:
+            return _everybody(rgb)
+        boxes = np.asarray(box, np.float64)
+        height, width = rgb.shape[:2]
+        return [_in_box(rgb, np.array(checked_box(b, width, height))) for b in boxes.reshape(-1, boxes.shape[-1])]
+
+
+def _everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
+    readings = read_candidates(rgb, find_candidates(rgb, [whole_window(rgb)]))
+    return [_detection(rgb, reading) for reading in readings if reading.presence >= MIN_PRESENCE]
+
+
+def _in_box(rgb: UInt8[np.ndarray, "h w 3"], box_px: Float[np.ndarray, "4"]) -> Detection:
+    centre = (float(box_px[0] + box_px[2]) / 2, float(box_px[1] + box_px[3]) / 2)
+    side = float(max(box_px[2] - box_px[0], box_px[3] - box_px[1])) * BOX_MARGIN
+    for angle in QUARTER_TURNS:
+        candidates = find_candidates(rgb, [Crop(centre, side, angle)], 0.2)
+        if candidates:
+            return _detection(rgb, read_region(rgb, candidates[0].region()))
+    readings = [read_region(rgb, Crop(centre, side, angle)) for angle in QUARTER_TURNS]
+    return _detection(rgb, max(readings, key=lambda r: r.presence * float(r.scores.mean())))
+
+
+def _detection(rgb: UInt8[np.ndarray, "h w 3"], reading: Reading) -> Detection:
+    height, width = rgb.shape[:2]
+    low, high = reading.landmarks_px.min(axis=0), reading.landmarks_px.max(axis=0)
+    limits = np.array([width, height], np.float64)
+    low, high = np.clip(low, 0, limits - 1), np.clip(high, 1, limits)
+    return Detection(
+        box_px=np.concatenate([low, np.maximum(high, low + 1)]),
+        score=reading.presence,
+        crop=reading.crop,
+        landmarks_px=reading.landmarks_px,
+        landmarks_score=reading.scores,
+        world_m=reading.world_m,
+    )
