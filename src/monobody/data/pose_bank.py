@@ -1,0 +1,174 @@
+"""The pose bank: motion capture on the 24-joint body, sampled so that rare poses are not drowned.
+
+Motion capture is mostly people who walk upright; photos are not. Each pose therefore carries two weights, both
+computed when the bank is built (:func:`balanced_weights`):
+
+- ``balanced``: half of the mass is shared equally by named actions, half by clusters of similar poses, so that ten
+  frames of a handstand weigh as much as a thousand frames of walking;
+- ``unusual``: the cluster half again, times how far the trunk is from upright and how widely the limbs reach.
+  Gymnastics and parkour photos look like this.
+
+Rotations are axis-angle (24, 3) in radians; the root turns the body frame (y up, facing +z) to a y-up world.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+
+from monobody.errors import UserError
+from monobody.files import atomic_write
+
+# The left-right swap of the 24 joints. Kept here too, as plain numbers, so that sampling needs no body file.
+_FLIP = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoseBank:
+    """Poses of real people with their origin and sampling weights; see the module for what the weights mean."""
+
+    rotations_aa: Float[NDArray, "n 24 3"]
+    source: NDArray
+    clip: NDArray
+    action: NDArray
+    held_out: Bool[NDArray, " n"]
+    balanced: Float[NDArray, " n"]
+    unusual: Float[NDArray, " n"]
+
+    @staticmethod
+    def load(path: str | Path) -> "PoseBank":
+        """Read a bank written by :meth:`save` (``scripts/build_pose_bank.py``).
+
+        Raises:
+            UserError: the file is missing, unreadable, or not a pose bank.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return PoseBank(**{name: file[name] for name in PoseBank.__dataclass_fields__})
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise UserError(f"{path} is not a pose bank: {error}. Make one with scripts/build_pose_bank.py.") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write the bank as one compressed npz file."""
+        with atomic_write(path, suffix=".npz") as temporary:
+            np.savez_compressed(temporary, **{name: getattr(self, name) for name in self.__dataclass_fields__})
+
+    def __len__(self) -> int:
+        return len(self.rotations_aa)
+
+    def sample(
+        self,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        held_out: bool = False,
+        unusual: float = 0.3,
+        mirror: bool = True,
+    ) -> Float[NDArray, "n 24 3"]:
+        """Draw ``n`` poses as axis-angle rotations, float32.
+
+        Args:
+            n: how many.
+            rng: the only source of chance, so that equal seeds give equal poses.
+            held_out: draw from the held-out clips, and from nothing else, instead of the training clips.
+            unusual: share of the draws that favour tilted trunks and wide limbs, 0 to 1.
+            mirror: swap left and right in half of the draws.
+        """
+        index = self.sample_index(n, rng, held_out=held_out, unusual=unusual)
+        poses = self.rotations_aa[index]
+        if mirror:
+            swap = rng.random(n) < 0.5
+            poses[swap] = mirrored(poses[swap])
+        return poses.astype(np.float32, copy=False)
+
+    def sample_index(
+        self, n: int, rng: np.random.Generator, *, held_out: bool = False, unusual: float = 0.3
+    ) -> Int[NDArray, " n"]:
+        """Draw ``n`` rows of the bank, with replacement; arguments as in :meth:`sample`."""
+        members = np.flatnonzero(self.held_out == held_out)
+        if not len(members):
+            raise UserError(f"The pose bank has no {'held-out' if held_out else 'training'} poses. Build it again.")
+        balanced, strange = self.balanced[members].astype(np.float64), self.unusual[members].astype(np.float64)
+        weights = (1 - unusual) * balanced / balanced.sum() + unusual * strange / strange.sum()
+        cumulative = np.cumsum(weights)
+        return members[np.searchsorted(cumulative / cumulative[-1], rng.random(n), side="right")]
+
+
+def mirrored(rotations_aa: Float[NDArray, "*b 24 3"]) -> Float[NDArray, "*b 24 3"]:
+    """Swap left and right of poses: the axis-angle form of a reflection in the body's yz plane."""
+    return rotations_aa[..., _FLIP, :] * np.array([1, -1, -1], rotations_aa.dtype)
+
+
+def balanced_weights(
+    joints_m: Float[NDArray, "n 24 3"],
+    action: NDArray,
+    held_out: Bool[NDArray, " n"],
+    *,
+    clusters: int = 400,
+) -> tuple[Float[NDArray, " n"], Float[NDArray, " n"]]:
+    """Compute the ``balanced`` and ``unusual`` sampling weights of posed joints (y-up world, metres).
+
+    Training and held-out poses are weighted apart. Clusters are found on joint positions about the pelvis with the
+    turn about the vertical taken out, so lying, sitting, bent and inverted bodies fall in clusters of their own.
+    """
+    balanced, unusual = np.zeros(len(joints_m)), np.zeros(len(joints_m))
+    canonical = _facing_forward(joints_m)
+    for part in (held_out, ~held_out):
+        members = np.flatnonzero(part)
+        if not len(members):
+            continue
+        label = _cluster(canonical[members].reshape(len(members), -1), min(clusters, len(members)))
+        by_cluster = _equal_shares(label)
+        by_action = _equal_shares(np.unique(action[members], return_inverse=True)[1])
+        balanced[members] = 0.5 * by_cluster + 0.5 * by_action
+        weight = by_cluster * _unusualness(canonical[members])
+        unusual[members] = weight / weight.sum()
+    return balanced.astype(np.float32), unusual.astype(np.float32)
+
+
+def _facing_forward(joints_m: Float[NDArray, "n 24 3"]) -> Float[NDArray, "n 24 3"]:
+    """Move the pelvis to the origin and turn about the vertical so that the hips' axis points along x."""
+    relative = joints_m - joints_m[:, :1]
+    hips = relative[:, 1] - relative[:, 2]
+    angle = np.arctan2(-hips[:, 2], hips[:, 0])
+    cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    x, y, z = np.moveaxis(relative, -1, 0)
+    return np.stack([cos * x - sin * z, y, sin * x + cos * z], -1)
+
+
+def _unusualness(canonical: Float[NDArray, "n 24 3"]) -> Float[NDArray, " n"]:
+    """Score poses from about 0 (upright, arms and legs together) to about 2 (inverted or lying, limbs far apart)."""
+    trunk = canonical[:, 12]
+    tilt = np.arccos(np.clip(trunk[:, 1] / np.linalg.norm(trunk, axis=1), -1, 1))
+    reach = np.linalg.norm(canonical[:, 20] - canonical[:, 21], axis=1)
+    stride = np.linalg.norm(canonical[:, 7] - canonical[:, 8], axis=1)
+    # One radian of tilt is a deep bow; arms and legs spread to 2.2 m in sum are a jumping jack.
+    return 0.02 + np.clip(tilt / 1.2, 0, 1) ** 2 + np.clip((reach + stride - 0.9) / 1.3, 0, 1) ** 2
+
+
+def _equal_shares(label: Int[NDArray, " n"]) -> Float[NDArray, " n"]:
+    """Give each label the same total weight, shared equally by its members; the sum is one."""
+    count = np.bincount(label)
+    return 1 / (count[label] * np.count_nonzero(count))
+
+
+def _cluster(points: Float[NDArray, "n d"], k: int, rounds: int = 12) -> Int[NDArray, " n"]:
+    """Assign points to ``k`` means spread by farthest-point seeding, which finds rare poses, and refined by Lloyd."""
+    distance = np.full(len(points), np.inf)
+    centres = np.empty((k, points.shape[1]))
+    chosen = 0
+    for i in range(k):
+        centres[i] = points[chosen]
+        distance = np.minimum(distance, ((points - centres[i]) ** 2).sum(1))
+        chosen = int(distance.argmax())
+    label = np.zeros(len(points), np.int64)
+    for _ in range(rounds):
+        label = ((centres**2).sum(1) - 2 * points @ centres.T).argmin(1)
+        total = np.zeros_like(centres)
+        np.add.at(total, label, points)
+        count = np.bincount(label, minlength=k)[:, None]
+        centres = np.where(count > 0, total / np.maximum(count, 1), centres)
+    return label
