@@ -1,0 +1,80 @@
+"""What a body prediction is punished for: 2D keypoints, 3D joints, body parameters.
+
+The three supervised terms of "End-to-end Recovery of Human Shape and Pose" (CVPR 2018), normalised as its authors'
+code does it, which the paper leaves open: a sum is divided by the number of entries that have a label anywhere in the
+batch, never by the batch size. A batch without a single label gives an exact zero that still hangs in the graph, so
+that training code need not know which labels a batch carries.
+
+Shapes: b people, k keypoints. Keypoints are in crop coordinates [-1, 1], joints in metres.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+RIGHT_HIP, LEFT_HIP = 2, 3
+"""Where LSP's 14 joints keep the hips; their midpoint is the origin of the 3D loss."""
+
+
+def keypoint_loss(
+    predicted: Float[Tensor, "b k 2"], target: Float[Tensor, "b k 2"], visible: Float[Tensor, "b k"]
+) -> Float[Tensor, ""]:
+    """Return the mean absolute error over x and y of all visible keypoints of the batch.
+
+    `visible` may be any weight from 0 to 1; targets of weight 0 are not looked at and may be NaN.
+    """
+    weight = visible[..., None].expand_as(predicted)
+    return _weighted_mean((predicted - _known(target, weight, predicted)).abs(), weight)
+
+
+def joint_loss(
+    predicted: Float[Tensor, "b 14 3"], target: Float[Tensor, "b 14 3"], labelled: Float[Tensor, "b"]
+) -> Float[Tensor, ""]:
+    """Return half the mean squared error of LSP's 14 joints, both sides with their mid-hip at the origin."""
+    weight = labelled[:, None, None].expand_as(predicted)
+    difference = _from_mid_hip(predicted) - _from_mid_hip(_known(target, weight, predicted))
+    return 0.5 * _weighted_mean(difference.square(), weight)
+
+
+def joint_l1_loss(
+    predicted: Float[Tensor, "b 14 3"], target: Float[Tensor, "b 14 3"], labelled: Float[Tensor, "b"]
+) -> Float[Tensor, ""]:
+    """Return the mean absolute error of the mid-hip centred joints, which later work prefers to the square.
+
+    Squares of errors below a metre fade where they still matter: at 70 mm, the 0.5 * MSE of `joint_loss` has a
+    gradient of 0.07, this one of 1.
+    """
+    weight = labelled[:, None, None].expand_as(predicted)
+    difference = _from_mid_hip(predicted) - _from_mid_hip(_known(target, weight, predicted))
+    return _weighted_mean(difference.abs(), weight)
+
+
+def parameter_loss(
+    rotations: Float[Tensor, "b 24 3 3"],
+    betas: Float[Tensor, "b 10"],
+    target_rotations: Float[Tensor, "b 24 3 3"],
+    target_betas: Float[Tensor, "b 10"],
+    labelled: Float[Tensor, "b"],
+) -> Float[Tensor, ""]:
+    """Return half the mean squared error of the body's 226 numbers: 24 rotation matrices, the root's too, and betas.
+
+    Matrices and not axis-angle vectors: the authors' code compares them so, and two vectors may name one rotation.
+    """
+    predicted = torch.cat([rotations.flatten(1), betas], dim=1)
+    target = torch.cat([target_rotations.flatten(1), target_betas], dim=1)
+    weight = labelled[:, None].expand_as(predicted)
+    return 0.5 * _weighted_mean((predicted - _known(target, weight, predicted)).square(), weight)
+
+
+def _from_mid_hip(joints: Float[Tensor, "b 14 3"]) -> Float[Tensor, "b 14 3"]:
+    return joints - joints[:, [RIGHT_HIP, LEFT_HIP]].mean(dim=1, keepdim=True)
+
+
+def _known(target: Tensor, weight: Tensor, predicted: Tensor) -> Tensor:
+    """Replace labels of weight zero by the prediction itself: a NaN spreads even through a product with zero."""
+    return torch.where(weight > 0, target, predicted.detach())
+
+
+def _weighted_mean(errors: Tensor, weight: Tensor) -> Float[Tensor, ""]:
+    total = weight.sum()
+    return (errors * weight).sum() / torch.where(total > 0, total, torch.ones_like(total))
