@@ -1,0 +1,153 @@
+"""The convolutional body of the BlazePose landmark network as plain, trainable torch modules.
+
+BlazePose (Bazarevsky et al., 2020, arXiv:2006.10204; the "full" model of MediaPipe 0.10.21, Apache-2.0) looks at a
+square region of interest of 256 x 256 pixels. Inverted residuals (MobileNetV2, arXiv:1801.04381) bring it down to
+8 x 8, blocks of depthwise and pointwise convolutions to 2 x 2 x 288, and three linear heads read that last map:
+landmarks in the picture, the same points in metres, and whether there is a person at all. The decoder for heat maps and
+the person mask feeds none of the three and is left out.
+
+`scripts/convert_blazepose.py` writes the weights this module reads; its batch norms were folded before they were
+published, so there are none here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+INPUT_SIZE = 256
+LANDMARKS = 39
+"""33 body landmarks (the set ``blazepose33``), then 6 auxiliary ones that MediaPipe's tracker uses."""
+
+WEIGHTS = Path(__file__).parents[1] / "weights" / "blaze.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlazeFeatures:
+    """What the network knows about a crop.
+
+    Everything is as the network gives it: a consumer normalises for itself.
+    """
+
+    pooled: Float[Tensor, "b 1152"]
+    """The last map, 288 x 2 x 2, flattened: values from 0 to 6."""
+    landmarks: Float[Tensor, "b 39 5"]
+    """x, y in pixels of the 256 px crop, z (depth, away from the viewer) in the same unit from the hips, and the
+    logits of visibility and presence."""
+    world: Float[Tensor, "b 39 3"]
+    """The landmarks in metres about the middle of the hips: x right, y down, z away from the viewer."""
+    presence: Float[Tensor, "b"]
+    """The logit of a person being in the crop."""
+
+
+class InvertedResidual(nn.Module):
+    """Expand by a pointwise convolution, filter each channel, project back; added to its input where shapes agree."""
+
+    def __init__(self, inputs: int, expanded: int, outputs: int, *, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.residual = stride == 1 and inputs == outputs
+        self.expand = nn.Conv2d(inputs, expanded, 1)
+        self.depthwise = nn.Conv2d(expanded, expanded, kernel, stride, padding=kernel // 2, groups=expanded)
+        self.project = nn.Conv2d(expanded, outputs, 1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
+        y = F.relu6(self.depthwise(F.relu6(self.expand(x))))
+        y = self.project(y)
+        return x + y if self.residual else y
+
+
+class BlazeBlock(nn.Module):
+    """A depthwise and a pointwise convolution added to their input (BlazeFace, arXiv:1907.05047); ReLU6 at the end.
+
+    With stride 2 the input takes part through a 2 x 2 maximum.
+    """
+
+    def __init__(self, channels: int, *, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+        self.depthwise = nn.Conv2d(channels, channels, 3, stride, padding=2 - stride, groups=channels)
+        self.pointwise = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
+        if self.stride == 1:
+            return F.relu6(x + self.pointwise(F.relu6(self.depthwise(x))))
+        # TensorFlow's "same" padding of an even map with stride 2 puts its single row and column at the far end.
+        padded = F.pad(x, (0, 1, 0, 1))
+        return F.relu6(F.max_pool2d(x, 2) + self.pointwise(F.relu6(self.depthwise(padded))))
+
+
+class BlazeBackbone(nn.Module):
+    """The trunk of the landmark network and its linear heads; 3.1 million parameters, all of them trainable."""
+
+    pooled_size = 288 * 2 * 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 24, 3, stride=2, padding=1)
+        self.stem_depthwise = nn.Conv2d(24, 24, 3, padding=1, groups=24)
+        self.stem_project = nn.Conv2d(24, 16, 1)
+        self.residuals = nn.Sequential(
+            InvertedResidual(16, 64, 24, kernel=3, stride=2),  # 64 x 64
+            InvertedResidual(24, 144, 24, kernel=3),
+            InvertedResidual(24, 144, 32, kernel=5, stride=2),  # 32 x 32
+            InvertedResidual(32, 192, 32, kernel=5),
+            InvertedResidual(32, 192, 64, kernel=3, stride=2),  # 16 x 16
+            InvertedResidual(64, 384, 64, kernel=3),
+            InvertedResidual(64, 384, 64, kernel=3),
+            InvertedResidual(64, 384, 88, kernel=5),
+            InvertedResidual(88, 528, 88, kernel=5),
+            InvertedResidual(88, 528, 88, kernel=5),
+            InvertedResidual(88, 528, 144, kernel=5, stride=2),  # 8 x 8
+            InvertedResidual(144, 864, 144, kernel=5),
+            InvertedResidual(144, 864, 144, kernel=5),
+            InvertedResidual(144, 864, 144, kernel=5),
+        )
+        self.neck_expand = nn.Conv2d(144, 864, 1)
+        self.neck_depthwise_1 = nn.Conv2d(864, 864, 3, padding=1, groups=864)
+        self.neck_depthwise_2 = nn.Conv2d(864, 864, 3, padding=1, groups=864)
+        self.neck_project = nn.Conv2d(864, 288, 1)
+        self.blocks = nn.Sequential(
+            BlazeBlock(288, stride=2),  # 4 x 4
+            *(BlazeBlock(288) for _ in range(4)),
+            BlazeBlock(288, stride=2),  # 2 x 2
+            *(BlazeBlock(288) for _ in range(5)),
+        )
+        self.landmark_head = nn.Conv2d(288, LANDMARKS * 5, 2)
+        self.world_head = nn.Conv2d(288, LANDMARKS * 3, 2)
+        self.presence_head = nn.Conv2d(288, 1, 2)
+
+    @classmethod
+    def load(cls, path: str | Path = WEIGHTS) -> "BlazeBackbone":
+        """Return the network with MediaPipe's weights, read from the file of `scripts/convert_blazepose.py`."""
+        from safetensors.torch import load_file
+
+        network = cls()
+        network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+        return network
+
+    def forward(self, images: Float[Tensor, "b 3 256 256"]) -> BlazeFeatures:
+        """Look at RGB crops with values in [0, 1]."""
+        x = F.relu6(self.stem(images))
+        x = self.stem_project(F.relu6(self.stem_depthwise(x)))
+        x = self.residuals(x)
+        x = F.relu6(self.neck_depthwise_1(F.relu6(self.neck_expand(x))))
+        x = F.relu6(self.neck_project(F.relu6(self.neck_depthwise_2(x))))
+        x = self.blocks(x)
+        return BlazeFeatures(
+            pooled=x.flatten(1),
+            landmarks=self.landmark_head(x).reshape(-1, LANDMARKS, 5),
+            world=self.world_head(x).reshape(-1, LANDMARKS, 3),
+            presence=self.presence_head(x).flatten(),
+        )
+
+
+def scale_landmarks(landmarks: Float[Tensor, "b 39 5"]) -> Float[Tensor, "b 39 5"]:
+    """Return landmarks in crop coordinates: x, y from -1 to 1, z in the same unit, visibility and presence from 0 to 1.
+
+    Pixels and edges count as MediaPipe has them: 0 is the left edge of the crop, 256 the right one.
+    """
+    half = INPUT_SIZE / 2
+    return torch.cat([landmarks[..., :2] / half - 1, landmarks[..., 2:3] / half, landmarks[..., 3:].sigmoid()], dim=-1)

@@ -1,0 +1,65 @@
+"""The BlazePose trunk in torch against the runtime on the shipped file, and that it can be trained."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import monobody
+from monobody.models.blaze import BlazeBackbone, scale_landmarks
+
+TFLITE = Path(monobody.__file__).parent / "assets" / "blazepose" / "pose_landmark_full.tflite"
+PICTURES = Path(__file__).parents[1] / "samples"
+
+
+def pictures() -> torch.Tensor:
+    """A crop of a real picture, the same on its side, and noise."""
+    paths = sorted(PICTURES.glob("**/*astronaut*"))
+    rng = np.random.default_rng(0)
+    arrays = [rng.random((256, 256, 3), dtype=np.float32)]
+    if paths:
+        photo = np.asarray(Image.open(paths[0]).convert("RGB").resize((256, 256)), dtype=np.float32) / 255
+        arrays += [photo, np.rot90(photo).copy()]
+    return torch.from_numpy(np.stack(arrays))
+
+
+def test_gives_the_runtimes_outputs() -> None:
+    openvino = pytest.importorskip("openvino")
+    runtime = openvino.compile_model(TFLITE, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    network = BlazeBackbone.load().eval()
+    for picture in pictures():
+        expected = runtime({0: picture[None].numpy()})
+        with torch.no_grad():
+            features = network(picture.permute(2, 0, 1)[None])
+        landmarks, world = features.landmarks.reshape(1, 195).numpy(), features.world.reshape(1, 117).numpy()
+        np.testing.assert_allclose(landmarks, expected["Identity"], atol=0.02)  # pixels and logits
+        np.testing.assert_allclose(world, expected["Identity_4"], atol=1e-4)  # metres
+        np.testing.assert_allclose(features.presence.sigmoid().numpy(), expected["Identity_1"][0], atol=1e-4)
+
+
+def test_a_batch_gives_what_its_pictures_give() -> None:
+    network = BlazeBackbone.load().eval()
+    images = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        together, alone = network(images), network(images[1:2])
+    torch.testing.assert_close(together.pooled[1:2], alone.pooled, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(together.world[1:2], alone.world, atol=1e-4, rtol=1e-4)
+
+
+def test_gradient_reaches_every_parameter() -> None:
+    network = BlazeBackbone.load()
+    features = network(torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(2)))
+    (features.landmarks.sum() + features.world.sum() + features.presence.sum()).backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not without
+
+
+def test_scaled_landmarks_span_the_crop() -> None:
+    landmarks = torch.zeros(1, 39, 5)
+    landmarks[0, 0, :3] = torch.tensor([0.0, 256.0, 128.0])
+    landmarks[0, 1, 3] = 100.0
+    scaled = scale_landmarks(landmarks)
+    assert scaled[0, 0].tolist() == [-1.0, 1.0, 1.0, 0.5, 0.5]
+    assert scaled[0, 1].tolist() == [-1.0, -1.0, 0.0, 1.0, 0.5]
