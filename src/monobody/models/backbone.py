@@ -1,8 +1,9 @@
 """ResNet-18, -34 and -50 (He et al., 2015, arXiv:1512.03385) as encoders: RGB in [0, 1] -> pooled features.
 
-Modules carry torchvision's names, so an ImageNet checkpoint that a user has can be loaded. The bottleneck strides in its
-3 x 3 convolution, as torchvision's does ("v1.5"). ImageNet's mean and deviation are applied inside: every encoder of this
-package takes the same images. HMR itself used the pre-activation variant; its numbers do not depend visibly on that.
+Modules carry torchvision's names, so an ImageNet checkpoint that a user has can be loaded. The bottleneck strides in
+its 3 x 3 convolution, as torchvision's does ("v1.5"). ImageNet's mean and deviation are applied inside: every encoder
+of this package takes the same images. HMR itself used the pre-activation variant; its numbers do not depend visibly on
+that.
 """
 
 from collections.abc import Mapping
@@ -111,7 +112,9 @@ class ResNet(nn.Module):
             self.load_state_dict(state)
         except RuntimeError as error:
             reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-            raise UserError(f"This is no ImageNet checkpoint of torchvision's ResNet of this depth: {reason}") from error
+            raise UserError(
+                f"This is no ImageNet checkpoint of torchvision's ResNet of this depth: {reason}"
+            ) from error
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
