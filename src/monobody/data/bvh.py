@@ -24,7 +24,7 @@ class SkeletonMotion:
     offsets: Float[NDArray, "j 3"]
     rotations: Float[NDArray, "t j 3 3"]
     positions: Float[NDArray, "t j 3"]
-    """Where each joint lies in its parent's axes: its offset, or its position channels, which replace the offset."""
+    """Where each joint lies in its parent's axes."""
     fps: float
 
     def world(self) -> tuple[Float[NDArray, "t j 3 3"], Float[NDArray, "t j 3"]]:
@@ -122,9 +122,12 @@ def _channels_to_motion(
         if turns:
             angles = np.deg2rad(values[:, [columns[word] for word in turns]])
             rotations[:, joint] = euler_to_matrix(angles, "".join(word[0] for word in turns))
-        for axis, word in enumerate(("Xposition", "Yposition", "Zposition")):
-            if word in columns:
-                positions[:, joint, axis] = values[:, columns[word]]
+        if {"Xposition", "Yposition", "Zposition"} <= columns.keys():
+            moved = values[:, [columns[f"{axis}position"] for axis in "XYZ"]]
+            # The root's channels replace its offset. Of other joints some writers repeat the offset in them and
+            # some give what is to be added (Blender): the values tell which.
+            replaces = joint == 0 or np.linalg.norm(moved.mean(0) - offsets[joint]) < np.linalg.norm(moved.mean(0))
+            positions[:, joint] = moved if replaces else offsets[joint] + moved
     return rotations, positions
 
 
