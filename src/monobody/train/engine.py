@@ -1,0 +1,219 @@
+"""The one training loop, on Hugging Face accelerate: a processor, a graphics card or several, in fp32 or bf16.
+
+    every step:    batch -> losses -> backward -> clip -> optimisers -> averages
+    now and then:  log, validate, checkpoint
+
+Everything random in step n is a function of (seed, n), so a run that is killed and resumed from its last checkpoint
+draws the same loss curve as one that was not. A run is bounded by steps or by minutes; the learning rate follows a
+cosine over whichever it is. A machine lent for a few minutes at a time trains in pieces: `Plan.pause_minutes` ends a
+piece with a checkpoint, `resume` begins the next one.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from monobody.errors import UserError
+from monobody.train import checkpoint
+from monobody.train.average import Averages
+from monobody.train.checkpoint import RunState
+from monobody.train.log import RunLog
+from monobody.train.plan import Plan, Rhythm
+from monobody.train.progress import Progress
+from monobody.train.task import Batch, Task
+
+
+def fit(
+    task: Task, plan: Plan, out: Path, *, resume: bool = False, settings: Mapping[str, Any] | None = None
+) -> RunState:
+    """Train a task and return where it stands: at `plan.progress(state) == 1`, unless the piece was paused.
+
+    Leaves tables and pictures (`train/log.py`) and `checkpoints/` in `out`. The task's modules are left with their
+    averaged weights, on the processor. `settings` go into every checkpoint, for whoever finds it later.
+
+    Raises:
+        UserError: accelerate is not installed; `out` holds a run and `resume` is off; a checkpoint is damaged; or the
+            losses are no longer numbers.
+    """
+    accelerator = _accelerator(plan)
+    main = accelerator.is_main_process
+    bare = dict(task.modules)
+    for module in bare.values():
+        module.to(accelerator.device).train()
+    averages = Averages(bare, plan.average_decay)
+    for group in _groups(task):
+        group["peak_lr"] = group["lr"]
+    start = state = _restore(task, averages, out, resume=resume)
+    accelerator.wait_for_everyone()
+    wrapped = {name: accelerator.prepare(module) for name, module in bare.items()}
+    optimisers = [accelerator.prepare(optimiser) for optimiser in task.optimisers.values()]
+    batches = task.batches(
+        start.step * plan.accumulate, process=accelerator.process_index, processes=accelerator.num_processes
+    )
+
+    logging = Rhythm(start, steps=plan.log_every)
+    saving = Rhythm(start, minutes=plan.checkpoint_minutes, steps=plan.checkpoint_steps)
+    validating = Rhythm(start, minutes=plan.validate_minutes)
+    pausing = Rhythm(start, minutes=plan.pause_minutes)
+    log = RunLog(out, resume_step=start.step) if main else None
+    rows: list[tuple[RunState, dict[str, Tensor]]] = []
+    began = time.monotonic() - start.seconds
+
+    with Progress(plan, start, shown=main) as progress:
+        over = plan.progress(start) >= 1
+        while not over:
+            task.modules = wrapped
+            _seed(plan.seed, state.step, accelerator.process_index)
+            rate = plan.rate(state)
+            for group in _groups(task):
+                group["lr"] = group["peak_lr"] * rate
+            losses = _step(task, optimisers, batches, plan, accelerator)
+            averages.update(state.step)
+            seconds = _agreed(time.monotonic() - began, accelerator)
+            state = replace(state, step=state.step + 1, seconds=seconds)
+            rows.append((state, losses | {"rate": torch.tensor(rate)}))
+
+            finished = plan.progress(state) >= 1
+            over = finished or pausing.due(state)
+            validate = finished or validating.due(state)
+            save = over or validate or saving.due(state)
+            if save or logging.due(state):
+                progress.show(state, _flush(rows, log))
+                rows.clear()
+            if validate:
+                task.modules = bare
+                if log is not None:
+                    with averages.in_place():
+                        state = _validate(task, state, log, progress)
+                validating.done(state)
+            if save:
+                if main:
+                    _save(task, bare, averages, state, out, settings)
+                accelerator.wait_for_everyone()
+                saving.done(state)
+
+    if log is not None:
+        log.close()
+    task.modules = bare
+    for name, module in bare.items():
+        module.load_state_dict(averages.tensors[name])
+        module.cpu().eval()
+    return state
+
+
+def _step(task: Task, optimisers: list[Any], batches: Iterator[Batch], plan: Plan, accelerator: Any) -> dict[str, Any]:
+    """Make one step of the optimisers, over one or several batches, and return the mean of each loss."""
+    means: dict[str, Tensor] = {}
+    for _ in range(plan.accumulate):
+        batch = {name: value.to(accelerator.device, non_blocking=True) for name, value in next(batches).items()}
+        with accelerator.accumulate(*task.modules.values()):
+            losses = task.losses(batch)
+            accelerator.backward(torch.stack(list(losses.values())).sum())
+            for optimiser in optimisers:
+                if accelerator.sync_gradients and plan.clip_norm is not None:
+                    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+                    accelerator.clip_grad_norm_(parameters, plan.clip_norm)
+                optimiser.step()
+                optimiser.zero_grad()
+        for name, loss in losses.items():
+            share = loss.detach() / plan.accumulate
+            means[name] = means[name] + share if name in means else share
+    return means
+
+
+def _flush(rows: list[tuple[RunState, dict[str, Tensor]]], log: RunLog | None) -> dict[str, float]:
+    """Write the steps made since the last time to the table and return their mean.
+
+    The losses of several steps cross from the device together: asking for each at once would stall a graphics card.
+    """
+    names = list(rows[0][1])
+    values = torch.stack([torch.stack([losses[name].float().cpu() for name in names]) for _, losses in rows])
+    if not torch.isfinite(values).all():
+        raise UserError(
+            f"The losses are no longer numbers after step {rows[-1][0].step}. Lower the learning rate and go on from "
+            "the last checkpoint with --resume."
+        )
+    if log is not None:
+        for (state, _), row in zip(rows, values.tolist(), strict=True):
+            log.row("train", state.step, dict(zip(names, row, strict=True)) | {"seconds": state.seconds})
+    return dict(zip(names, values.mean(0).tolist(), strict=True))
+
+
+def _validate(task: Task, state: RunState, log: RunLog, progress: Progress) -> RunState:
+    with torch.no_grad():
+        findings = task.validate()
+    log.row("validation", state.step, {**findings.numbers, "seconds": state.seconds})
+    for name, picture in findings.pictures.items():
+        log.picture(name, state.step, picture)
+    progress.tell(state, findings.numbers)
+    if findings.headline is None:
+        return state
+    value = findings.numbers[findings.headline]
+    return replace(state, best=value if state.best is None else min(state.best, value))
+
+
+def _save(
+    task: Task,
+    bare: Mapping[str, torch.nn.Module],
+    averages: Averages,
+    state: RunState,
+    out: Path,
+    settings: Mapping[str, Any] | None,
+) -> None:
+    checkpoint.save(
+        out / "checkpoints",
+        state=state,
+        modules=bare,
+        averages=averages.tensors,
+        optimisers=task.optimisers,
+        settings=settings or {},
+    )
+
+
+def _restore(task: Task, averages: Averages, out: Path, *, resume: bool) -> RunState:
+    """Go back to the last checkpoint of the run in `out`, or to the beginning where there is none."""
+    found = checkpoint.complete(out / "checkpoints")
+    if not found:
+        return RunState(step=0, seconds=0.0)
+    if not resume:
+        raise UserError(f"{out} holds a run already. Continue it with --resume, or choose another --out folder.")
+    return checkpoint.load(found[-1], modules=task.modules, averages=averages.tensors, optimisers=task.optimisers)
+
+
+def _groups(task: Task) -> list[dict[str, Any]]:
+    return [group for optimiser in task.optimisers.values() for group in optimiser.param_groups]
+
+
+def _seed(seed: int, step: int, process: int) -> None:
+    """Make dropout, and whatever else draws from torch's own generators, a function of the step."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, process]).generate_state(1, np.uint64)[0] >> 1))
+
+
+def _agreed(seconds: float, accelerator: Any) -> float:
+    """Return the main process's clock, so that all processes stop, validate and save at the same step."""
+    if accelerator.num_processes == 1:
+        return seconds
+    from accelerate.utils import broadcast
+
+    return float(broadcast(torch.tensor(seconds, dtype=torch.float64, device=accelerator.device)))
+
+
+def _accelerator(plan: Plan) -> Any:
+    try:
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+    except ImportError as error:
+        raise UserError("Training needs accelerate: pip install 'monobody[train]'") from error
+    # Accelerate keeps the precision of a process's first Accelerator for all later ones, and refuses another.
+    AcceleratorState._reset_state()
+    return Accelerator(
+        cpu=plan.device == "cpu",
+        mixed_precision="bf16" if plan.bf16 else "no",
+        gradient_accumulation_steps=plan.accumulate,
+    )
