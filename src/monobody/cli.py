@@ -1,0 +1,235 @@
+"""The command line: each verb is a function, its signature is its options.
+
+Nothing heavy is imported here: ``monobody --help`` must answer at once. What goes wrong by the user's hand is one
+sentence on stderr and exit code 2; exit code 1 means that a part of the work could not be done.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, UseAppendAction, arg
+
+from monobody.errors import UserError
+
+if TYPE_CHECKING:
+    from monobody.predict.batch import Outcome
+
+OK, PARTLY, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+def predict(
+    pictures: Annotated[Positional[tuple[str, ...]], arg(metavar="PHOTO|FOLDER|GLOB")],
+    *,
+    out: Annotated[Path, arg(aliases=["-o"])] = Path("out"),
+    save: str = "overlay,glb,json",
+    model: str | None = None,
+    body: Path | None = None,
+    box: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="X0,Y0,X1,Y1")],
+    detector: str = "blazepose",
+    focal_px: float | None = None,
+    fov: float | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> int:
+    """Predict the bodies of everybody in photos; write overlays, meshes, numbers.
+
+    Args:
+        pictures: Photos, folders of photos, or quoted patterns.
+        out: Folder for the results.
+        save: What to write, any of overlay,side,glb,obj,npz,json.
+        model: A name from `monobody models`, or a weights file.
+        body: The body file that the model was trained with, where that is not the shipped one.
+        box: Where a person is, in pixels of the upright picture, instead of looking; may be given several times.
+        detector: How to find people: blazepose, whole (the picture is one person), torchvision, or a JSON file.
+        focal_px: Focal length in pixels; otherwise from EXIF, or the picture's diagonal.
+        fov: Horizontal field of view in degrees, instead of the focal length.
+        device: auto, cpu, cuda, cuda:1, ...
+        overwrite: Do pictures again that have all their results already.
+    """
+    from monobody.predict.batch import collect_jobs, parse_box, parse_kinds, run_jobs
+    from monobody.progress import Progress
+
+    kinds, boxes = parse_kinds(save), [parse_box(text) for text in box] or None
+    jobs = collect_jobs(pictures, out)
+    ensure_writable(out)
+    from monobody.predict.predictor import load
+
+    predictor = load(model, device=device, body=body)
+    with Progress(len(jobs)) as progress:
+        outcome = run_jobs(
+            jobs,
+            out,
+            kinds,
+            lambda path: predictor(path, boxes=boxes, detector=detector, focal_px=focal_px, fov_deg=fov),
+            overwrite=overwrite,
+            report=lambda job, news: progress.step(f"{job.picture}: {news}"),
+        )
+    return _conclude(outcome, out, predictor.model, predictor.terms)
+
+
+def synthesize(
+    *,
+    out: Annotated[Path, arg(aliases=["-o"])],
+    count: Annotated[int, arg(aliases=["-n"])] = 64,
+    seed: int = 0,
+    size: int = 128,
+    data: Path | None = None,
+) -> int:
+    """Draw synthetic people: a contact sheet (-o sheet.png) or a data set (-o folder or -o file.tar).
+
+    Args:
+        out: A .png for a contact sheet; a folder or a .tar for a data set.
+        count: How many.
+        seed: Same seed, same people.
+        size: Side of the pictures in pixels.
+        data: Folder with textures; without it everything is procedural.
+    """
+    from monobody.data.synthetic import synthesize as draw
+
+    draw(out, count=count, seed=seed, size_px=size, data=data)
+    return OK
+
+
+def train(
+    recipe: Positional[str],
+    *,
+    data: Path | None = None,
+    out: Annotated[Path, arg(aliases=["-o"])] = Path("runs/train"),
+    minutes: float | None = None,
+    resume: bool = False,
+    device: str = "auto",
+) -> int:
+    """Train a network by one of the recipes.
+
+    Args:
+        recipe: Name of the recipe; an unknown one lists them all.
+        data: Folder with photos and motion capture.
+        out: Folder for checkpoints and logs.
+        minutes: Stop after so long; the run can be resumed.
+        resume: Go on where the run in this folder stopped.
+        device: auto, cpu, cuda.
+    """
+    from monobody.train.recipes import run
+
+    run(recipe, data=data, out=out, minutes=minutes, resume=resume, device=device)
+    return OK
+
+
+def evaluate(
+    protocol: Positional[Literal["quick"]],
+    *,
+    data: Path | None = None,
+    model: str | None = None,
+    json: Path | None = None,
+) -> int:
+    """Measure a model; prints a table.
+
+    Args:
+        protocol: quick: synthetic held-out people, and photos where there are any; under five minutes.
+        data: Folder with photos; else $MONOBODY_DATA; else their rows stay empty.
+        model: A name from `monobody models`, or a weights file.
+        json: Write the numbers here as well.
+    """
+    from monobody.evaluate.quick import evaluate_quick
+
+    evaluate_quick(data=data, model=model, json_path=json)
+    return OK
+
+
+def body(file: Annotated[Positional[Path], arg(metavar="FILE")]) -> int:
+    """Check a body file (.npz or .pkl) and print its facts.
+
+    Args:
+        file: The body file; nothing in it is executed.
+    """
+    from monobody.body.assets import describe_body_file
+
+    print(describe_body_file(file))
+    return OK
+
+
+def models() -> int:
+    """List the models: what they are, whether they are here, on what terms."""
+    from monobody.hub import table
+
+    print(table())
+    return OK
+
+
+def doctor() -> int:
+    """Print what to paste into a bug report, and check the shipped files."""
+    from monobody.doctor import examine
+
+    report, healthy = examine()
+    print(report)
+    return OK if healthy else PARTLY
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments in (["--version"], ["-V"]):
+        from monobody import __version__
+
+        print(f"monobody {__version__}")
+        return OK
+    verbs = {verb.__name__: verb for verb in (predict, synthesize, train, evaluate, body, models, doctor)}
+    try:
+        return tyro.extras.subcommand_cli_from_dict(
+            verbs,
+            prog="monobody",
+            description="3D people from a single picture.",
+            args=arguments or ["--help"],
+            config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
+        )
+    except UserError as error:
+        print(f"monobody: {error}", file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        print("monobody: interrupted; what was finished is kept.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def ensure_writable(folder: Path) -> None:
+    """Make an output folder and try a file in it, before minutes of work find out that it cannot be written.
+
+    Raises:
+        UserError: it cannot.
+    """
+    from monobody.files import atomic_write
+
+    probe = folder / ".monobody-probe"
+    with atomic_write(probe):
+        pass
+    probe.unlink(missing_ok=True)
+
+
+def _conclude(outcome: "Outcome", out: Path, model: str, terms: str) -> int:
+    """Say what became of a run and return the exit code."""
+    made = len(outcome.done)
+    if made:
+        print(f"{_count(made, 'picture')} done, results in {out}/ (model {model}: {terms})")
+    if outcome.skipped:
+        print(f"{_count(len(outcome.skipped), 'picture')} done before: --overwrite does them again")
+    for job, reason in outcome.failed:
+        print(f"monobody: {job.picture}: {reason}", file=sys.stderr)
+    for job in outcome.empty:
+        print(
+            f"monobody: {job.picture}: found no person. If there is one, give its --box X0,Y0,X1,Y1, "
+            "or use --detector whole if it fills the picture.",
+            file=sys.stderr,
+        )
+    if outcome.failed and not (made or outcome.skipped or outcome.empty):
+        return REFUSED
+    return PARTLY if outcome.failed or outcome.empty else OK
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

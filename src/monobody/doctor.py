@@ -1,0 +1,69 @@
+"""What to paste into a bug report: versions, machine, and whether the shipped files are whole."""
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from monobody.errors import UserError
+from monobody.hub import DEFAULT_MODEL, MODELS, find_weights
+
+PACKAGES = ("torch", "numpy", "numba", "pillow", "safetensors", "openvino", "tyro", "rich", "jaxtyping")
+OPTIONAL = ("accelerate", "tensorboard", "scipy", "torchvision")
+
+
+def examine() -> tuple[str, bool]:
+    """Return the report, and whether everything needed is there."""
+    lines, healthy = [f"monobody {_version('monobody')}", f"python {platform.python_version()} ({sys.executable})"], True
+    lines.append(f"{platform.platform()}, {os.cpu_count()} cores")
+    for package in PACKAGES:
+        found = _version(package)
+        healthy &= found != "missing"
+        lines.append(f"  {package} {found}")
+    lines.append("  optional: " + ", ".join(f"{package} {_version(package)}" for package in OPTIONAL))
+    for check in (_torch, _detector, _body, _weights):
+        try:
+            lines.append(f"ok      {check()}")
+        except (UserError, ImportError, OSError) as error:
+            healthy = False
+            lines.append(f"BROKEN  {error}")
+    data = os.environ.get("MONOBODY_DATA")
+    lines.append(f"data    {data if data and Path(data).is_dir() else 'none ($MONOBODY_DATA; needed for training only)'}")
+    lines.append("All is well." if healthy else "Install monobody again: pip install --force-reinstall monobody")
+    return "\n".join(lines), healthy
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _torch() -> str:
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"torch runs: {torch.get_num_threads()} threads, {device}"
+
+
+def _detector() -> str:
+    from monobody.predict.blaze_networks import blaze_networks
+
+    blaze_networks()
+    return "detector: files whole, networks compile"
+
+
+def _body() -> str:
+    from monobody.body.assets import load_body_data
+
+    data = load_body_data()
+    return f"body: {data.name} {data.digest[:12]}, {len(data.v_template)} vertices"
+
+
+def _weights() -> str:
+    shipped = [model.name for model in MODELS.values() if model.shipped]
+    for name in shipped:
+        find_weights(name)
+    return f"weights: {', '.join(shipped)} (default {DEFAULT_MODEL})"

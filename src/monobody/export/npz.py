@@ -1,0 +1,125 @@
+"""A scene as .npz: plain arrays for numpy users, and the file a :class:`Scene` is read back from.
+
+Keys (P people, H hypotheses): ``theta`` (P, H, 85), ``rotations`` (P, H, 24, 3, 3), ``translation_m`` (P, H, 3),
+``weight`` (P, H), ``box_px`` (P, 4), ``score`` (P,), ``crop`` (P, 4: centre x, y, side in pixels, angle in radians),
+``joints_cam_m.SET`` (P, H, K, 3) and ``joints_px.SET`` (P, H, K, 2) for every joint set, and ``facts``: a JSON string
+with picture size, camera, model, terms, versions. Nothing in it is pickled.
+"""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monobody.camera import Camera
+from monobody.data.crop import Crop
+from monobody.errors import UserError
+from monobody.files import atomic_write
+from monobody.scene import Hypothesis, Person, Scene
+
+if TYPE_CHECKING:
+    from monobody.body.model import Body
+
+FORMAT = "monobody-scene-1"
+
+
+def write_npz(scene: Scene, path: str | Path) -> Path:
+    """Write all numbers of a scene, whole or not at all.
+
+    People with fewer hypotheses than others are filled up with weight 0.
+    """
+    most = max((len(person.hypotheses) for person in scene.people), default=1)
+    rows = [(*person.hypotheses, *[_weightless(person.best)] * (most - len(person.hypotheses))) for person in scene.people]
+    count = len(rows)
+    sets = list(scene.people[0].best.joints_cam_m) if rows else []
+
+    def stacked(get: Any, *shape: int) -> np.ndarray:
+        return np.array([[get(item) for item in row] for row in rows], np.float32).reshape(count, most, *shape)
+
+    arrays: dict[str, np.ndarray] = {
+        "theta": stacked(lambda item: item.theta, 85),
+        "rotations": stacked(lambda item: item.rotations, 24, 3, 3),
+        "translation_m": stacked(lambda item: item.translation_m, 3),
+        "weight": stacked(lambda item: item.weight),
+        "box_px": np.array([person.box_px for person in scene.people], np.float32).reshape(count, 4),
+        "score": np.array([person.score for person in scene.people], np.float32),
+        "crop": np.array(
+            [[*person.crop.centre_px, person.crop.size_px, person.crop.angle_rad] for person in scene.people], np.float64
+        ).reshape(count, 4),
+    }
+    for name in sets:
+        joints = len(scene.people[0].best.joints_cam_m[name])
+        arrays[f"joints_cam_m.{name}"] = stacked(lambda item, name=name: item.joints_cam_m[name], joints, 3)
+        arrays[f"joints_px.{name}"] = stacked(lambda item, name=name: item.joints_px[name], joints, 2)
+    facts = {
+        "format": FORMAT,
+        "name": scene.name,
+        "width_px": scene.width_px,
+        "height_px": scene.height_px,
+        "camera": asdict(scene.camera),
+        "body_digest": scene.body_digest,
+        "model": scene.model,
+        "terms": scene.terms,
+        "versions": dict(scene.versions),
+        "notes": list(scene.notes),
+    }
+    arrays["facts"] = np.array(json.dumps(facts))
+    with atomic_write(path, suffix=".npz") as temporary:
+        np.savez_compressed(temporary, allow_pickle=False, **arrays)
+    return Path(path)
+
+
+def read_npz(path: str | Path, body: "Body | None" = None) -> Scene:
+    """Read what :func:`write_npz` wrote.
+
+    Raises:
+        UserError: the file is missing, damaged, or no scene.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        facts = json.loads(str(arrays.pop("facts")))
+        if facts.pop("format") != FORMAT:
+            raise ValueError("unknown format")
+        people = tuple(_person(arrays, index) for index in range(len(arrays["theta"])))
+        camera = facts.pop("camera")
+        facts["camera"] = Camera(**{**camera, "principal_px": tuple(camera["principal_px"])})
+        facts["notes"] = tuple(facts["notes"])
+        return Scene(people=people, body=body, **facts)
+    except FileNotFoundError:
+        raise UserError(f"There is no scene file {path}.") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, IndexError) as error:
+        raise UserError(f"{path} is damaged or no scene: write it anew with `monobody predict --save npz`.") from error
+
+
+def _person(arrays: dict[str, np.ndarray], index: int) -> Person:
+    """Build the person with this index from the file's arrays."""
+    prefixes = ("joints_cam_m.", "joints_px.")
+    hypotheses = tuple(
+        Hypothesis(
+            theta=arrays["theta"][index, h],
+            rotations=arrays["rotations"][index, h],
+            translation_m=arrays["translation_m"][index, h],
+            weight=float(arrays["weight"][index, h]),
+            **{
+                prefix[:-1]: {key[len(prefix) :]: arrays[key][index, h] for key in arrays if key.startswith(prefix)}
+                for prefix in prefixes
+            },
+        )
+        for h in range(arrays["theta"].shape[1])
+        if h == 0 or arrays["weight"][index, h] > 0
+    )
+    x, y, size, angle = (float(value) for value in arrays["crop"][index])
+    return Person(
+        box_px=arrays["box_px"][index],
+        score=float(arrays["score"][index]),
+        crop=Crop((x, y), size, angle),
+        hypotheses=hypotheses,
+    )
+
+
+def _weightless(hypothesis: Hypothesis) -> Hypothesis:
+    """Return a copy with weight 0, which fills a row of the file."""
+    return replace(hypothesis, weight=0.0)

@@ -1,0 +1,89 @@
+"""The models: which there are, where their weights lie, whether these are whole, on what terms.
+
+A model is named, or given as a file. Weights that come with the package lie in ``weights/``, each with a card of the
+same name: data, terms, recipe, numbers, and the SHA-256 that is checked before they are used.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monobody.errors import UserError
+from monobody.files import sha256_of
+
+WEIGHTS = Path(__file__).resolve().parent / "weights"
+DEFAULT_MODEL = "hmr-small"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """One model that has a name."""
+
+    name: str
+    about: str
+    shipped: bool
+    """Whether its weights come with the package."""
+
+    @property
+    def weights(self) -> Path:
+        """Where shipped weights lie."""
+        return WEIGHTS / f"{self.name}.safetensors"
+
+    def card(self) -> dict[str, Any]:
+        """Return what the card beside the weights says; empty where there is none."""
+        path = WEIGHTS / f"{self.name}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+MODELS = {
+    model.name: model
+    for model in (
+        Model(name="hmr-small", about="HMR on the trunk of BlazePose, 256 px crops", shipped=True),
+        Model(name="lift", about="body from the detector's 33 landmarks; sees no pixels", shipped=True),
+        Model(name="hmr-resnet18", about="HMR on ResNet-18, 224 px crops", shipped=False),
+        Model(name="hmr-resnet50", about="HMR on ResNet-50, 224 px crops: the published network", shipped=False),
+        Model(name="mean-pose", about="no network: everybody stands upright; the yardstick", shipped=False),
+    )
+}
+
+
+def find_weights(name_or_file: str | Path) -> Path:
+    """Return the weights file of a model's name, checked, or the file itself.
+
+    Raises:
+        UserError: no such model or file, a model without shipped weights, or shipped weights that are damaged.
+    """
+    model = MODELS.get(str(name_or_file))
+    if model is None:
+        path = Path(name_or_file)
+        if path.is_file():
+            return path
+        if path.is_dir():
+            raise UserError(f"{path} is a folder: give the weights file in it (.safetensors).")
+        raise UserError(f'There is no model or weights file "{name_or_file}": choose {", ".join(MODELS)}, or a file.')
+    if not model.shipped:
+        raise UserError(
+            f"{model.name} comes without weights: train it with `monobody train {model.name}`, "
+            "then give the file with --model FILE."
+        )
+    if not model.weights.is_file():
+        raise UserError(f"{model.weights} is missing: install monobody again (pip install --force-reinstall monobody).")
+    expected = model.card().get("sha256")
+    if expected and sha256_of(model.weights) != expected:
+        raise UserError(
+            f"{model.weights} is damaged (its SHA-256 is not its card's): "
+            "install monobody again (pip install --force-reinstall monobody)."
+        )
+    return model.weights
+
+
+def table() -> str:
+    """Return all models as a table to print."""
+    rows = [("model", "weights", "about", "terms")]
+    for model in MODELS.values():
+        size = f"{model.weights.stat().st_size / 1e6:.1f} MB" if model.shipped and model.weights.is_file() else "none"
+        default = " (default)" if model.name == DEFAULT_MODEL else ""
+        rows.append((model.name, size, model.about + default, model.card().get("terms", "-")))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join("  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows)

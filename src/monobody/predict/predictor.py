@@ -1,0 +1,202 @@
+"""The predictor: one picture in, a :class:`~monobody.scene.Scene` out.
+
+Find the people, cut each out in the turned square that the detector gives, regress 85 numbers, turn the answer back
+into the upright picture, and place every body in front of one camera.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from monobody.body.model import Body
+from monobody.body.rotation import matrix_to_axis_angle
+from monobody.camera import Camera, default_focal_px, focal_from_fov, full_image_translation, project
+from monobody.data.crop import Crop, checked_box, turn_back
+from monobody.errors import UserError
+from monobody.image import Picture, picture_from_array, read_image
+from monobody.predict.detect import Detection, find_detector
+from monobody.predict.estimate import Estimator
+from monobody.scene import Hypothesis, Person, Scene
+
+
+class Predictor:
+    """A model with its body, ready for pictures. :func:`monobody.load` makes one.
+
+    Args:
+        estimator: gives a body in its crop's frame for each detection.
+        body: the body that the estimator speaks of.
+        model: its name, and ``terms`` on which its results may be used; both are written into every scene.
+    """
+
+    def __init__(self, estimator: Estimator, body: Body, *, model: str, terms: str) -> None:
+        self.estimator = estimator
+        self.body = body
+        self.model = model
+        self.terms = terms
+
+    def __call__(
+        self,
+        picture: str | Path | UInt8[np.ndarray, "h w 3"] | Picture,
+        *,
+        boxes: Sequence[Sequence[float]] | None = None,
+        detector: str = "blazepose",
+        focal_px: float | None = None,
+        fov_deg: float | None = None,
+    ) -> Scene:
+        """Predict everybody in a picture.
+
+        Args:
+            picture: a file, RGB pixels (uint8, upright), a PIL image's array, or a read :class:`Picture`.
+            boxes: where the people are, x0, y0, x1, y1 in pixels of the upright picture; found by the detector where
+                left out.
+            detector: "blazepose", "whole" (the whole picture is one person), "torchvision", or a .json file.
+            focal_px: focal length in pixels; or ``fov_deg``, the horizontal field of view in degrees. Without both the
+                one in the photo's EXIF is taken, else the picture's diagonal. The scene's camera tells which.
+
+        Returns:
+            A scene; its ``people`` are empty where nobody was found.
+
+        Raises:
+            UserError: the picture cannot be read, or a box, the detector or the camera makes no sense.
+        """
+        read = _as_picture(picture)
+        height, width = read.rgb.shape[:2]
+        camera = choose_camera(width, height, focal_px=focal_px, fov_deg=fov_deg, exif_focal_px=read.exif_focal_px)
+        checked = None if boxes is None else [checked_box(box, width, height) for box in boxes]
+        detections = find_detector(detector)(read.rgb, checked)
+        return Scene(
+            people=self.people(read.rgb, detections, camera),
+            width_px=width,
+            height_px=height,
+            camera=camera,
+            body_digest=self.body.digest,
+            model=self.model,
+            terms=self.terms,
+            name=Path(read.path).stem if read.path else "scene",
+            versions=versions(),
+            notes=tuple(read.notes),
+            picture=read.rgb,
+            body=self.body,
+        )
+
+    def people(
+        self, rgb: UInt8[np.ndarray, "h w 3"], detections: Sequence[Detection], camera: Camera
+    ) -> tuple[Person, ...]:
+        """Estimate everybody who was detected at once and place them before the camera."""
+        if not detections:
+            return ()
+        output = self.estimator(rgb, detections)
+        with torch.inference_mode():
+            pelvis_m = self.body.identity(output.betas).joints_m[:, 0]
+            roots, shifts = [], []
+            for row, detection in enumerate(detections):
+                angle = detection.crop.angle_rad
+                roots.append(turn_back(output.rotations[row, 0], angle))
+                shifts.append(turn_back_shift(output.camera[row, 1:], pelvis_m[row, :2], angle))
+            rotations = torch.cat([torch.stack(roots)[:, None], output.rotations[:, 1:]], dim=1)
+            cameras = torch.cat([output.camera[:, :1], torch.stack(shifts)], dim=1)
+            # People one by one: a full mesh each is a few megabytes, and faces differ in nothing.
+            return tuple(
+                Person(
+                    box_px=np.asarray(detection.box_px, np.float32),
+                    score=float(detection.score),
+                    crop=detection.crop,
+                    hypotheses=(
+                        self._placed(cameras[row], rotations[row], output.betas[row], detection.crop, rgb.shape, camera),
+                    ),
+                )
+                for row, detection in enumerate(detections)
+            )
+
+    def _placed(
+        self,
+        weak: Float[Tensor, "3"],
+        rotations: Float[Tensor, "24 3 3"],
+        betas: Float[Tensor, "10"],
+        crop: Crop,
+        shape: tuple[int, ...],
+        camera: Camera,
+    ) -> Hypothesis:
+        """Return the body before the picture's camera, with its joints in every set."""
+        translation_m = full_image_translation(weak, crop, camera.focal_px, shape[1], shape[0])
+        posed = self.body(rotations, betas)
+        joints = {name: self._keypoints(posed.vertices_m, name) for name in self.body.data.keypoint_regressors}
+        joints["smpl24"] = posed.joints_m
+        joints_cam_m = {name: points + translation_m for name, points in joints.items()}
+        theta = torch.cat([weak, matrix_to_axis_angle(rotations).reshape(72), betas])
+        return Hypothesis(
+            theta=theta.numpy(),
+            rotations=rotations.numpy(),
+            translation_m=translation_m.numpy(),
+            joints_cam_m={name: points.numpy() for name, points in joints_cam_m.items()},
+            joints_px={
+                name: project(points, camera.focal_px, camera.principal_px).numpy() for name, points in joints_cam_m.items()
+            },
+        )
+
+    def _keypoints(self, vertices_m: Float[Tensor, "v 3"], set_name: str) -> Float[Tensor, "k 3"]:
+        """Return the points of a joint set, NaN where the body has no such point."""
+        points = self.body.keypoints(vertices_m, set_name)
+        return points.masked_fill(~torch.from_numpy(self.body.data.placed(set_name))[:, None], torch.nan)
+
+
+def turn_back_shift(
+    shift_m: Float[Tensor, "*b 2"], pelvis_m: Float[Tensor, "*b 2"], angle_rad: float
+) -> Float[Tensor, "*b 2"]:
+    """Return the weak-perspective shift for the upright crop of the same centre and size.
+
+    The root rotation turns the body about its pelvis, which is not the origin. With the root turned by R = Rz(a), a
+    body point X becomes R (X - pelvis) + pelvis, and must fall where R (X + t) would:
+
+        t' = R (t + pelvis) - pelvis.
+    """
+    cos, sin = np.cos(angle_rad), np.sin(angle_rad)
+    turn = shift_m.new_tensor([[cos, -sin], [sin, cos]])
+    return (shift_m + pelvis_m) @ turn.T - pelvis_m
+
+
+def choose_camera(
+    width_px: int,
+    height_px: int,
+    *,
+    focal_px: float | None = None,
+    fov_deg: float | None = None,
+    exif_focal_px: float | None = None,
+) -> Camera:
+    """Return the picture's camera from what is known, the user's word first.
+
+    Raises:
+        UserError: focal length and field of view are both given, or one is impossible.
+    """
+    principal = (width_px / 2, height_px / 2)
+    if focal_px is not None and fov_deg is not None:
+        raise UserError("Give the focal length or the field of view, not both: one follows from the other.")
+    if focal_px is not None:
+        if not (np.isfinite(focal_px) and focal_px > 0):
+            raise UserError(f"A focal length of {focal_px:g} pixels is impossible: it must be a positive number.")
+        return Camera(focal_px=float(focal_px), principal_px=principal, source="user")
+    if fov_deg is not None:
+        return Camera(focal_px=focal_from_fov(fov_deg, width_px), principal_px=principal, source="user")
+    if exif_focal_px is not None:
+        return Camera(focal_px=float(exif_focal_px), principal_px=principal, source="exif")
+    return Camera(focal_px=default_focal_px(width_px, height_px), principal_px=principal, source="default")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions a result depends on."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("monobody", "torch", "numpy")}
+
+
+def _as_picture(picture: str | Path | UInt8[np.ndarray, "h w 3"] | Picture) -> Picture:
+    """Read a file; take pixels as they are."""
+    if isinstance(picture, Picture):
+        return picture
+    if isinstance(picture, str | Path):
+        return read_image(picture)
+    return picture_from_array(picture)
