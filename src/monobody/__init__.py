@@ -1,3 +1,34 @@
-"""monobody: posed 3D people from a single picture."""
+"""monobody: posed 3D people from a single picture.
+
+model = monobody.load("hmr-small")
+scene = model("photo.jpg")
+scene.save("photo.glb")
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from monobody.errors import UserError
+    from monobody.predict.predictor import Predictor, load
+    from monobody.scene import Hypothesis, Person, Scene
 
 __version__ = "0.1.0"
+__all__ = ["Hypothesis", "Person", "Predictor", "Scene", "UserError", "__version__", "load"]
+
+_HOMES = {
+    "Hypothesis": "monobody.scene",
+    "Person": "monobody.scene",
+    "Predictor": "monobody.predict.predictor",
+    "Scene": "monobody.scene",
+    "UserError": "monobody.errors",
+    "load": "monobody.predict.predictor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``import monobody`` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'monobody' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -118,6 +118,6 @@ def unposed(
     strongest = skinning[index[:, 0]]
     guess = np.einsum("vji,vj->vi", strongest[:, :, :3], posed_m - strongest[:, :, 3])
     residual = posed_m - shift - np.einsum("vij,vj->vi", linear, guess)
-    normal = np.einsum("vki,vkj->vij", linear, linear) + 1e-4 * np.eye(3)
+    normal = np.einsum("vki,vkj->vij", linear, linear) + 1e-5 * np.eye(3)
     pulled = np.einsum("vki,vk->vi", linear, residual)
     return guess + np.linalg.solve(normal, pulled[:, :, None])[:, :, 0]
