@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 
 from monobody.data.crop import Crop, checked_box
 from monobody.predict.blazepose import find_candidates, read_candidates, whole_window
-from monobody.predict.detection import Detection
+from monobody.predict.detection import Detection, inside_picture
 from monobody.predict.landmarks import Reading, read_region
 
 MIN_PRESENCE = 0.5
@@ -28,7 +28,11 @@ class BlazeDetector:
     """
 
     def __call__(
-        self, rgb: UInt8[np.ndarray, "h w 3"], box: Sequence[Sequence[float]] | Sequence[float] | None = None
+        self,
+        rgb: UInt8[np.ndarray, "h w 3"],
+        box: Sequence[Sequence[float]] | Sequence[float] | None = None,
+        *,
+        name: str | None = None,
     ) -> list[Detection]:
         """Return the people of the picture, or one for each given box (x0, y0, x1, y1 in pixels).
 
@@ -39,7 +43,9 @@ class BlazeDetector:
             return _everybody(rgb)
         boxes = np.asarray(box, np.float64)
         height, width = rgb.shape[:2]
-        return [_in_box(rgb, np.array(checked_box(b, width, height))) for b in boxes.reshape(-1, boxes.shape[-1])]
+        return [
+            _in_box(rgb, np.array(checked_box(b.tolist(), width, height))) for b in boxes.reshape(-1, boxes.shape[-1])
+        ]
 
 
 def _everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
@@ -59,12 +65,9 @@ def _in_box(rgb: UInt8[np.ndarray, "h w 3"], box_px: Float[np.ndarray, "4"]) -> 
 
 
 def _detection(rgb: UInt8[np.ndarray, "h w 3"], reading: Reading) -> Detection:
-    height, width = rgb.shape[:2]
     low, high = reading.landmarks_px.min(axis=0), reading.landmarks_px.max(axis=0)
-    limits = np.array([width, height], np.float64)
-    low, high = np.clip(low, 0, limits - 1), np.clip(high, 1, limits)
     return Detection(
-        box_px=np.concatenate([low, np.maximum(high, low + 1)]),
+        box_px=inside_picture(np.concatenate([low, high]), rgb),
         score=reading.presence,
         crop=reading.crop,
         landmarks_px=reading.landmarks_px,

@@ -46,7 +46,7 @@ def find_candidates(
         boxes.append(np.concatenate([places[:, 0] - half[:, None], places[:, 0] + half[:, None]], axis=1))
         points.append(places[:, 1:])
         scores.append(found_scores)
-    merged, best = anchors.weighted_suppression(*(np.concatenate(parts) for parts in (boxes, points, scores)))
+    merged, best = anchors.weighted_suppression(np.concatenate(boxes), np.concatenate(points), np.concatenate(scores))
     return [
         Candidate(score=float(s), hip_px=p[0], full_body_px=p[1])
         for p, s in zip(merged, best, strict=True)
@@ -72,5 +72,5 @@ def _black_outside(rgb: UInt8[np.ndarray, "h w 3"], window: Crop) -> UInt8[np.nd
     grid = np.stack(np.meshgrid(steps, steps), axis=-1)
     places = window.to_picture(grid.reshape(-1, 2)).reshape(grid.shape)
     height, width = rgb.shape[:2]
-    inside = ((places >= 0) & (places <= (width, height))).all(axis=-1)
+    inside = np.all((places >= 0) & (places <= (width, height)), axis=-1)
     return square * inside[..., None].astype(np.uint8)

@@ -5,16 +5,27 @@ from pathlib import Path
 from monobody.errors import UserError
 from monobody.predict.blaze_detector import BlazeDetector
 from monobody.predict.detection import Detection, Detector
+from monobody.predict.people_file import PeopleFile
+from monobody.predict.whole_picture import WholePicture
 
 __all__ = ["BlazeDetector", "Detection", "Detector", "find_detector"]
 
 
 def find_detector(name_or_file: str | Path = "blazepose") -> Detector:
-    """Return the detector of that name.
+    """Return the detector of that name: "blazepose", "whole", "torchvision", or a .json file of people.
 
     Raises:
-        UserError: there is no such detector or file.
+        UserError: there is no such detector or file, the file is malformed, or torchvision does not work here.
     """
-    if str(name_or_file) == "blazepose":
+    choice = str(name_or_file)
+    if choice == "blazepose":
         return BlazeDetector()
-    raise UserError(f'There is no detector "{name_or_file}": choose blazepose, whole, torchvision or a JSON file.')
+    if choice == "whole":
+        return WholePicture()
+    if choice == "torchvision":
+        from monobody.predict.torchvision_detector import TorchvisionDetector
+
+        return TorchvisionDetector()
+    if choice.lower().endswith(".json"):
+        return PeopleFile(choice)
+    raise UserError(f'There is no detector "{choice}": choose blazepose, whole, torchvision, or a .json file.')

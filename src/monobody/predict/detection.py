@@ -34,7 +34,22 @@ class Detector(Protocol):
     """Anything that finds people: called with a picture, and with boxes when these are known already."""
 
     def __call__(
-        self, rgb: UInt8[np.ndarray, "h w 3"], box: Sequence[Sequence[float]] | Sequence[float] | None = None
+        self,
+        rgb: UInt8[np.ndarray, "h w 3"],
+        box: Sequence[Sequence[float]] | Sequence[float] | None = None,
+        *,
+        name: str | None = None,
     ) -> list[Detection]:
-        """Return the people of a picture, best first; or, given boxes, exactly one person for each box, in order."""
+        """Return the people of a picture, best first; or, given boxes, exactly one person for each box, in order.
+
+        ``name`` is the picture's file name, for detectors that look people up.
+        """
         ...
+
+
+def inside_picture(box_px: Float[np.ndarray, "4"], rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "4"]:
+    """Return the box cut at the picture's borders, at least one pixel wide and high."""
+    height, width = rgb.shape[:2]
+    limits = np.array([width, height], np.float64)
+    low = np.clip(box_px[:2], 0, limits - 1)
+    return np.concatenate([low, np.clip(box_px[2:], low + 1, limits)])

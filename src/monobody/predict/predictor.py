@@ -17,9 +17,13 @@ from monobody.body.rotation import matrix_to_axis_angle
 from monobody.camera import Camera, default_focal_px, focal_from_fov, full_image_translation, project
 from monobody.data.crop import Crop, checked_box, turn_back
 from monobody.errors import UserError
+from monobody.fit.lift import Lift
+from monobody.hub import DEFAULT_MODEL, find_weights
 from monobody.image import Picture, picture_from_array, read_image
+from monobody.models.hmr import build_model
+from monobody.models.storage import load_weights, read_card
 from monobody.predict.detect import Detection, find_detector
-from monobody.predict.estimate import Estimator
+from monobody.predict.estimate import Estimator, LandmarkEstimator, MeanPose, PixelEstimator
 from monobody.scene import Hypothesis, Person, Scene
 
 
@@ -67,7 +71,7 @@ class Predictor:
         height, width = read.rgb.shape[:2]
         camera = choose_camera(width, height, focal_px=focal_px, fov_deg=fov_deg, exif_focal_px=read.exif_focal_px)
         checked = None if boxes is None else [checked_box(box, width, height) for box in boxes]
-        detections = find_detector(detector)(read.rgb, checked)
+        detections = find_detector(detector)(read.rgb, checked, name=Path(read.path).name if read.path else None)
         return Scene(
             people=self.people(read.rgb, detections, camera),
             width_px=width,
@@ -106,7 +110,9 @@ class Predictor:
                     score=float(detection.score),
                     crop=detection.crop,
                     hypotheses=(
-                        self._placed(cameras[row], rotations[row], output.betas[row], detection.crop, rgb.shape, camera),
+                        self._placed(
+                            cameras[row], rotations[row], output.betas[row], detection.crop, rgb.shape, camera
+                        ),
                     ),
                 )
                 for row, detection in enumerate(detections)
@@ -134,7 +140,8 @@ class Predictor:
             translation_m=translation_m.numpy(),
             joints_cam_m={name: points.numpy() for name, points in joints_cam_m.items()},
             joints_px={
-                name: project(points, camera.focal_px, camera.principal_px).numpy() for name, points in joints_cam_m.items()
+                name: project(points, camera.focal_px, camera.principal_px).numpy()
+                for name, points in joints_cam_m.items()
             },
         )
 
@@ -142,6 +149,53 @@ class Predictor:
         """Return the points of a joint set, NaN where the body has no such point."""
         points = self.body.keypoints(vertices_m, set_name)
         return points.masked_fill(~torch.from_numpy(self.body.data.placed(set_name))[:, None], torch.nan)
+
+
+def load(
+    name_or_file: str | Path | None = None, *, device: str = "auto", body: Body | str | Path | None = None
+) -> Predictor:
+    """Load a model by its name or from a weights file.
+
+    Args:
+        name_or_file: one of ``monobody models``, or a file; the default model where left out.
+        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
+        body: the body, or a SMPL .npz or .pkl file, that the model was trained with; the shipped one where left out.
+
+    Raises:
+        UserError: no such model, device or body; damaged weights; weights made for another body.
+    """
+    target = choose_device(device)
+    loaded = body if isinstance(body, Body) else Body.load(body)
+    name = str(DEFAULT_MODEL if name_or_file is None else name_or_file)
+    if name == "mean-pose":
+        return Predictor(MeanPose(loaded), loaded, model=name, terms="Apache-2.0")
+    path = find_weights(name)
+    card = read_card(path)
+    if card.get("model") == "lift":
+        lift = Lift(loaded)
+        load_weights(lift, path, body_digest=loaded.digest)
+        estimator: Estimator = LandmarkEstimator(lift, target)
+    else:
+        network = build_model(str(card.get("model")), rotation=card.get("rotation", "6d"), published=False)
+        load_weights(network, path, body_digest=loaded.digest)
+        estimator = PixelEstimator(network, target)
+    return Predictor(estimator, loaded, model=name, terms=card.get("terms", "unknown: the weights' card does not say"))
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UserError(f'There is no device "{name}" here: choose cpu, or leave it out.') from error
+    return device
 
 
 def turn_back_shift(
