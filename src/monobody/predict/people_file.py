@@ -137,6 +137,8 @@ class PeopleFile:
             score = self._numbers([entry.get("score", 1.0)], where)[0]
             if "keypoints" in entry:
                 flat = self._numbers(entry["keypoints"], where)
+                if len(flat) % 3:
+                    raise self._malformed(where, "COCO keypoints are x, y, visibility, one joint after the other")
                 person = self._keypoints([flat[i : i + 3] for i in range(0, len(flat), 3)], "coco17", score, where)
             elif "bbox" in entry:
                 x, y, width, height = self._four(entry["bbox"], where)
@@ -147,7 +149,7 @@ class PeopleFile:
         return people
 
     def _keypoints(self, rows: Any, set_name: Any, score: float, where: str) -> KnownPerson:
-        if set_name not in SKELETONS:
+        if not isinstance(set_name, str) or set_name not in SKELETONS:
             raise self._malformed(where, f'there is no joint set "{set_name}", only {", ".join(SKELETONS)}')
         count = len(SKELETONS[set_name].joints)
         if not isinstance(rows, list) or len(rows) != count:
