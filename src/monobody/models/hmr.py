@@ -5,9 +5,11 @@
 
 The state is [s, tx, ty | pose | 10 betas]. By default the pose is 24 rotations of 6 numbers (Zhou et al., 2019,
 arXiv:1812.07035): 157 numbers in all; with ``rotation="axis-angle"`` it is HMR's own 72 and the state its 85-vector.
+
+`hmr-resnet18` and `hmr-resnet50` are that. `hmr-small` has an encoder that finds landmarks already, so its f is also
+told how far the body of state_{t-1} is from them (`models/feedback.py`).
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -15,49 +17,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from monobody.body.rotation import (
-    axis_angle_to_matrix,
-    matrix_to_axis_angle,
-    matrix_to_rotation_6d,
-    rotation_6d_to_matrix,
-)
+from monobody.body.landmarks import COUNT, Landmarks
+from monobody.body.model import Body
+from monobody.body.rotation import axis_angle_to_matrix, matrix_to_rotation_6d, rotation_6d_to_matrix
 from monobody.errors import UserError
 from monobody.models.backbone import resnet18, resnet50
 from monobody.models.blaze import INPUT_SIZE, LANDMARKS, BlazeBackbone, BlazeFeatures, scale_landmarks
+from monobody.models.feedback import FeedbackRegressor
+from monobody.models.output import BETAS, JOINTS, HMROutput, standing_pose
 
 Rotation = Literal["6d", "axis-angle"]
-JOINTS, BETAS = 24, 10
-LEFT_SHOULDER, RIGHT_SHOULDER = 16, 17
-
 HMR_MODELS = ("hmr-small", "hmr-resnet18", "hmr-resnet50")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HMROutput:
-    """A posed body per crop, seen by a weak-perspective camera.
-
-    A point X of the body, in metres and the crop's camera frame (x right, y down, z forward), appears at
-    s (X_xy + t) in crop coordinates from -1 to 1.
-    """
-
-    camera: Float[Tensor, "*b 3"]
-    """s, tx, ty."""
-    rotations: Float[Tensor, "*b 24 3 3"]
-    """Joint rotations; the first takes the body's frame to the camera's."""
-    betas: Float[Tensor, "*b 10"]
-
-    def theta(self) -> Float[Tensor, "*b 85"]:
-        """Return HMR's vector: camera, 24 axis-angle rotations, betas."""
-        pose = matrix_to_axis_angle(self.rotations).flatten(-2)
-        return torch.cat([self.camera, pose, self.betas], dim=-1)
-
-
-def standing_pose() -> Float[Tensor, "24 3"]:
-    """Return, as axis-angle, a person standing upright before the camera with the arms hanging down a little apart."""
-    pose = torch.zeros(JOINTS, 3)
-    pose[0, 0] = torch.pi  # The body's y points up, the camera's down.
-    pose[LEFT_SHOULDER, 2], pose[RIGHT_SHOULDER, 2] = -1.1, 1.1
-    return pose
 
 
 class IterativeRegressor(nn.Module):
@@ -131,6 +101,31 @@ class BlazeEncoder(nn.Module):
         return torch.cat([features.pooled, landmarks, features.world.flatten(1), presence], dim=1)
 
 
+class BlazeRegressor(nn.Module):
+    """The regressor of `hmr-small`: told, before each correction, how far its body is from the encoder's landmarks."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self.feedback = FeedbackRegressor(body, features=BlazeBackbone.pooled_size)
+
+    def forward(self, features: Float[Tensor, "b f"]) -> list[HMROutput]:
+        """Return the estimate after every iteration; the last is the result. Takes what :class:`BlazeEncoder` gives."""
+        sizes = [BlazeBackbone.pooled_size, LANDMARKS * 5, LANDMARKS * 3, 1]
+        pooled, landmarks, world, _ = features.split(sizes, dim=1)
+        # The first 33 of the network's 39 are the body's; neck and top of the head are not among them.
+        landmarks, world = landmarks.unflatten(1, (LANDMARKS, 5))[:, :33], world.unflatten(1, (LANDMARKS, 3))[:, :33]
+        rest = (0, COUNT - 33)
+        score = F.pad(landmarks[..., 3] * landmarks[..., 4], rest)
+        given = Landmarks(
+            image=F.pad(landmarks[..., :2], (0, 0, *rest)),
+            score=score,
+            world_m=F.pad(world, (0, 0, *rest)),
+            world_score=score,
+        )
+        # Values from 0 to 6, most of them small.
+        return self.feedback(given, pooled / 3)
+
+
 class HMR(nn.Module):
     """An encoder and an iterative regressor: RGB crops in, posed bodies out."""
 
@@ -146,8 +141,10 @@ class HMR(nn.Module):
         return self.regressor(self.encoder(images))
 
 
-def build_model(name: str, *, rotation: Rotation = "6d", published: bool = True) -> HMR:
+def build_model(name: str, *, body: Body | None = None, rotation: Rotation = "6d", published: bool = True) -> HMR:
     """Build one of the networks by its name, without trained weights of its own.
+
+    ``body`` is the one whose landmarks `hmr-small` compares with the picture's; the shipped one where left out.
 
     ``hmr-small`` starts from the published weights of BlazePose, unless ``published`` is off because a checkpoint
     will replace them; the ResNets start at random.
@@ -158,8 +155,7 @@ def build_model(name: str, *, rotation: Rotation = "6d", published: bool = True)
     if name == "hmr-small":
         backbone = BlazeBackbone.load() if published else BlazeBackbone()
         encoder = BlazeEncoder(backbone)
-        # Half of a landmark's coordinates are no landmark: this input is worth nothing under HMR's dropout of 0.5.
-        regressor = IterativeRegressor(encoder.output_size, dropout=0.1, rotation=rotation)
+        regressor = BlazeRegressor(Body.load() if body is None else body)
         return HMR(name, encoder, regressor, input_size=INPUT_SIZE)
     if name == "hmr-resnet18":
         encoder, hidden = resnet18(), 512

@@ -1,0 +1,115 @@
+"""What the detector said about people whose joints or bodies are known, kept in one file to train a lifter on.
+
+`scripts/read_landmarks.py` makes it. Every row is one person in the frame of the crop that the detector chose; the
+arrays are named as in a training batch.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from monobody.body.landmarks import FLIP
+from monobody.body.skeleton import SKELETONS
+from monobody.errors import UserError
+from monobody.files import atomic_write
+
+SIGNS = np.array([-1.0, 1.0, 1.0], np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readings:
+    """n people: the lifter's input, then what is known. Crop coordinates; metres in the crop's camera frame."""
+
+    image: np.ndarray
+    """n, 35, 2."""
+    score: np.ndarray
+    """n, 35."""
+    world_m: np.ndarray
+    """n, 35, 3."""
+    world_score: np.ndarray
+    """n, 35."""
+    keypoints_2d: np.ndarray
+    """n, 14, 2: LSP's joints."""
+    visible: np.ndarray
+    """n, 14."""
+    joints_3d: np.ndarray
+    """n, 14, 3."""
+    has_joints_3d: np.ndarray
+    """n."""
+    rotations: np.ndarray
+    """n, 24, 3, 3."""
+    betas: np.ndarray
+    """n, 10."""
+    has_body: np.ndarray
+    """n."""
+
+    @staticmethod
+    def load(path: str | Path) -> "Readings":
+        """Read a file of readings.
+
+        Raises:
+            UserError: it is missing or no such file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return Readings(**{field.name: file[field.name].astype(np.float32) for field in fields(Readings)})
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise UserError(f"{path} holds no readings: {error}. Make it with scripts/read_landmarks.py.") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write the readings as one compressed npz file."""
+        with atomic_write(path, suffix=".npz") as temporary:
+            np.savez_compressed(temporary, **self._arrays())
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def all(self) -> dict[str, Tensor]:
+        """Return every row."""
+        return {name: torch.from_numpy(array) for name, array in self._arrays().items()}
+
+    def sample(self, n: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Draw rows, half of the people of 3D truth where there are any, and mirror half of them."""
+        known = np.flatnonzero(self.has_body > 0)
+        others = np.flatnonzero(self.has_body == 0)
+        pools = [pool for pool in (known, others) if len(pool)]
+        chosen = np.concatenate(
+            [rng.choice(pool, n // len(pools) + (i < n % len(pools))) for i, pool in enumerate(pools)]
+        )
+        rows = {name: array[chosen] for name, array in self._arrays().items()}
+        swapped = mirrored(rows)
+        swap = rng.random(n) < 0.5
+        return {
+            name: torch.from_numpy(np.where(swap.reshape(-1, *[1] * (array.ndim - 1)), swapped[name], array))
+            for name, array in rows.items()
+        }
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def concatenate(parts: list[Readings]) -> Readings:
+    """Return several files' readings as one."""
+    return Readings(
+        **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Readings)}
+    )
+
+
+def mirrored(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the rows that the mirrored pictures would have given."""
+    flip, lsp = list(FLIP), list(SKELETONS["lsp14"].flip)
+    body = list(SKELETONS["smpl24"].flip)
+    return rows | {
+        "image": rows["image"][:, flip] * SIGNS[:2],
+        "score": rows["score"][:, flip],
+        "world_m": rows["world_m"][:, flip] * SIGNS,
+        "world_score": rows["world_score"][:, flip],
+        "keypoints_2d": rows["keypoints_2d"][:, lsp] * SIGNS[:2],
+        "visible": rows["visible"][:, lsp],
+        "joints_3d": rows["joints_3d"][:, lsp] * SIGNS,
+        "rotations": rows["rotations"][:, body] * SIGNS[:, None] * SIGNS,
+    }
