@@ -215,7 +215,9 @@ def _conclude(outcome: "Outcome", out: Path, model: str, terms: str) -> int:
     if outcome.skipped:
         print(f"{_count(len(outcome.skipped), 'picture')} done before: --overwrite does them again")
     for job, reason in outcome.failed:
-        print(f"monobody: {job.picture}: {reason}", file=sys.stderr)
+        # Sentences about the file itself name it already.
+        named = reason if str(job.picture) in reason else f"{job.picture}: {reason}"
+        print(f"monobody: {named}", file=sys.stderr)
     for job in outcome.empty:
         print(
             f"monobody: {job.picture}: found no person. If there is one, give its --box X0,Y0,X1,Y1, "

@@ -1,10 +1,12 @@
 """The models: which there are, where their weights lie, whether these are whole, on what terms.
 
-A model is named, or given as a file. Weights that come with the package lie in ``weights/``, each with a card of the
-same name: data, terms, recipe, numbers, and the SHA-256 that is checked before they are used.
+A model is named, or given as a file. Weights that come with the package lie in ``weights/``; their SHA-256 (in
+``SHA256SUMS``, which ``sha256sum -c`` reads) is checked before they are used. A weights file carries its own card: data,
+terms, recipe, numbers.
 """
 
 import json
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +33,13 @@ class Model:
         return WEIGHTS / f"{self.name}.safetensors"
 
     def card(self) -> dict[str, Any]:
-        """Return what the card beside the weights says; empty where there is none."""
-        path = WEIGHTS / f"{self.name}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        """Return the card in the weights' header, without reading further; empty where there are no weights."""
+        if not (self.shipped and self.weights.is_file()):
+            return {}
+        with self.weights.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))
+        return json.loads(header["__metadata__"]["monobody"])
 
 
 MODELS = {
@@ -69,13 +75,18 @@ def find_weights(name_or_file: str | Path) -> Path:
         )
     if not model.weights.is_file():
         raise UserError(f"{model.weights} is missing: install monobody again (pip install --force-reinstall monobody).")
-    expected = model.card().get("sha256")
-    if expected and sha256_of(model.weights) != expected:
+    if sha256_of(model.weights) != published_sha256(model.weights.name):
         raise UserError(
-            f"{model.weights} is damaged (its SHA-256 is not its card's): "
+            f"{model.weights} is damaged (its SHA-256 is not the published one): "
             "install monobody again (pip install --force-reinstall monobody)."
         )
     return model.weights
+
+
+def published_sha256(file_name: str) -> str | None:
+    """Return the SHA-256 that a shipped file must have; None where it is not known."""
+    lines = (WEIGHTS / "SHA256SUMS").read_text(encoding="utf-8").split("\n")
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}.get(file_name)
 
 
 def table() -> str:

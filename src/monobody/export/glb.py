@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from monobody.export.rig import Rig, rig_person
 from monobody.files import atomic_write
+from monobody.render.shade import vertex_normals
 from monobody.scene import Scene
 
 FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5121, 5123, 5125
@@ -70,9 +71,10 @@ def glb_bytes(scene: Scene) -> bytes:
                 shared["JOINTS_0"] = buffer.add(rig.joint_index[source], VERTICES)
                 shared["WEIGHTS_0"] = buffer.add(rig.joint_weight[source], VERTICES)
             normals = vertex_normals(rig.rest_vertices_m, data.faces)
+            normals[~normals.any(axis=1)] = (0, 0, 1)  # A vertex without triangles; glTF wants unit length.
             attributes = {
                 "POSITION": buffer.add(rig.rest_vertices_m[source].astype(np.float32), VERTICES, bounds=True),
-                "NORMAL": buffer.add(normals[source].astype(np.float32), VERTICES),
+                "NORMAL": buffer.add(normals[source], VERTICES),
                 **shared,
             }
             material = _append(document["materials"], _material(f"person_{number}", COLOURS[number % len(COLOURS)]))
@@ -112,17 +114,6 @@ def split_seams(
     if len(uv):
         new_uv[position] = uv[pairs[:, 1]]
     return source, position[corner.reshape(faces.shape)], new_uv
-
-
-def vertex_normals(vertices_m: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "v 3"]:
-    """Return unit normals, the mean of the triangles about each vertex by area."""
-    a, b, c = (vertices_m[faces[:, corner]] for corner in range(3))
-    areas = np.cross(b - a, c - a)
-    normals = np.zeros_like(vertices_m)
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], areas)
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.where(length > 1e-12, normals / np.maximum(length, 1e-12), [0.0, 0.0, 1.0])
 
 
 def _camera(scene: Scene) -> dict[str, Any]:

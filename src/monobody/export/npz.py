@@ -7,9 +7,11 @@ with picture size, camera, model, terms, versions. Nothing in it is pickled.
 """
 
 import json
+import zlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -31,7 +33,9 @@ def write_npz(scene: Scene, path: str | Path) -> Path:
     People with fewer hypotheses than others are filled up with weight 0.
     """
     most = max((len(person.hypotheses) for person in scene.people), default=1)
-    rows = [(*person.hypotheses, *[_weightless(person.best)] * (most - len(person.hypotheses))) for person in scene.people]
+    rows = [
+        (*person.hypotheses, *[_weightless(person.best)] * (most - len(person.hypotheses))) for person in scene.people
+    ]
     count = len(rows)
     sets = list(scene.people[0].best.joints_cam_m) if rows else []
 
@@ -46,7 +50,8 @@ def write_npz(scene: Scene, path: str | Path) -> Path:
         "box_px": np.array([person.box_px for person in scene.people], np.float32).reshape(count, 4),
         "score": np.array([person.score for person in scene.people], np.float32),
         "crop": np.array(
-            [[*person.crop.centre_px, person.crop.size_px, person.crop.angle_rad] for person in scene.people], np.float64
+            [[*person.crop.centre_px, person.crop.size_px, person.crop.angle_rad] for person in scene.people],
+            np.float64,
         ).reshape(count, 4),
     }
     for name in sets:
@@ -90,7 +95,7 @@ def read_npz(path: str | Path, body: "Body | None" = None) -> Scene:
         return Scene(people=people, body=body, **facts)
     except FileNotFoundError:
         raise UserError(f"There is no scene file {path}.") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is damaged or no scene: write it anew with `monobody predict --save npz`.") from error
 
 

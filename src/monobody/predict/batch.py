@@ -11,7 +11,9 @@ from monobody.errors import UserError
 if TYPE_CHECKING:
     from monobody.scene import Scene
 
-PICTURE_SUFFIXES = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm .pgm .avif .jp2".split())
+PICTURE_SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".avif", ".jp2"]
+)
 """What counts as a picture in a folder. A file named by itself is opened whatever its name."""
 
 OUTPUTS = {
@@ -126,7 +128,7 @@ def run_jobs(
             scene = predict(job.picture)
         except UserError as error:
             outcome.failed.append((job, str(error)))
-            report(job, str(error))
+            report(job, "cannot be done")
             continue
         if not scene.people:
             outcome.empty.append(job)

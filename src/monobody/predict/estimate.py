@@ -6,20 +6,22 @@ network at all (the mean pose, the yardstick for the other two). All answer with
 """
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from monobody.body.landmarks import Landmarks
 from monobody.body.rotation import axis_angle_to_matrix
 from monobody.data.crop import extract
+from monobody.fit.lift import Lift
 from monobody.models.hmr import HMR, HMROutput, standing_pose
 from monobody.predict.detect import Detection
 
 if TYPE_CHECKING:
     from monobody.body.model import Body
-    from monobody.fit.lift import Lift
 
 PEOPLE_AT_ONCE = 16
 """Crops in one pass through a network: enough to keep it busy, few enough to fit anywhere."""
@@ -53,13 +55,18 @@ class PixelEstimator:
 class LandmarkEstimator:
     """Runs the lifting network on the detections' landmarks."""
 
-    def __init__(self, model: "Lift", device: torch.device) -> None:
+    def __init__(self, model: Lift, device: torch.device) -> None:
         self.model = model.to(device).eval()
         self.device = device
 
     def __call__(self, rgb: UInt8[np.ndarray, "h w 3"], detections: Sequence[Detection]) -> HMROutput:
         """Take 2D landmarks in crop coordinates, 3D ones in metres, and how sure the detector is of each."""
-        raise NotImplementedError
+        landmarks = Landmarks.from_detections(detections)
+        moved = replace(
+            landmarks, **{field.name: getattr(landmarks, field.name).to(self.device) for field in fields(landmarks)}
+        )
+        with torch.inference_mode():
+            return _joined([self.model(moved)[-1]])
 
 
 class MeanPose:

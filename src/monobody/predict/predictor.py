@@ -176,7 +176,7 @@ def load(
         load_weights(lift, path, body_digest=loaded.digest)
         estimator: Estimator = LandmarkEstimator(lift, target)
     else:
-        network = build_model(str(card.get("model")), rotation=card.get("rotation", "6d"), published=False)
+        network = build_model(str(card.get("model")), body=loaded, rotation=card.get("rotation", "6d"), published=False)
         load_weights(network, path, body_digest=loaded.digest)
         estimator = PixelEstimator(network, target)
     return Predictor(estimator, loaded, model=name, terms=card.get("terms", "unknown: the weights' card does not say"))

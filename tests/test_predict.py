@@ -1,0 +1,122 @@
+"""The predictor: turning back is exact, the camera's numbers reproduce the picture, choices are said."""
+
+import numpy as np
+import pytest
+import torch
+from scenes import HEIGHT, WIDTH, detection, posed_scene, random_output, shipped_body
+
+import monobody
+from monobody.body.rotation import axis_angle_to_matrix
+from monobody.camera import Camera
+from monobody.data.crop import Crop
+from monobody.errors import UserError
+from monobody.predict.estimate import MeanPose
+from monobody.predict.predictor import Predictor, choose_camera, choose_device, load
+
+ANGLES = (0.0, 0.3, -1.2, np.pi / 2, 3.0)
+
+
+@pytest.mark.parametrize("angle", ANGLES)
+def test_turned_crops_turn_back_exactly(angle: float) -> None:
+    """What the network said in the turned crop and theta in the upright one fall on the same pixels."""
+    body, crop = shipped_body(), Crop((300.0, 200.0), 280.0, angle)
+    said = random_output(1, seed=7, spread_rad=0.5)
+    in_crop = body(said.rotations, said.betas).joints_m[0]
+    expected_px = crop.to_picture(said.camera[0, 0] * (in_crop[:, :2] + said.camera[0, 1:]))
+
+    predictor = Predictor(lambda rgb, found: said, body, model="test", terms="test")
+    camera = Camera(focal_px=1000.0, principal_px=(320.0, 240.0), source="default")
+    (person,) = predictor.people(np.zeros((480, 640, 3), np.uint8), [detection(crop)], camera)
+
+    theta = torch.from_numpy(person.theta)
+    posed = body(axis_angle_to_matrix(theta[3:75].reshape(24, 3)), theta[75:]).joints_m
+    got_px = person.upright_crop.to_picture(theta[0] * (posed[:, :2] + theta[1:3]))
+    np.testing.assert_allclose(got_px.numpy(), expected_px.numpy(), atol=2e-3)
+    # The depth of every joint, which no projection shows, is left alone.
+    np.testing.assert_allclose(posed[:, 2].numpy(), in_crop[:, 2].numpy(), atol=1e-5)
+
+
+def test_joints_of_a_scene_are_theta_s_seen_by_the_scene_s_camera() -> None:
+    scene = posed_scene(people=3, seed=1)
+    for person in scene.people:
+        theta = torch.from_numpy(person.theta)
+        posed = shipped_body()(axis_angle_to_matrix(theta[3:75].reshape(24, 3)), theta[75:])
+        cam_m = posed.joints_m.numpy() + person.translation_m
+        np.testing.assert_allclose(person.joints_cam_m["smpl24"], cam_m, atol=1e-5)
+        px = cam_m[:, :2] / cam_m[:, 2:] * scene.camera.focal_px + np.array(scene.camera.principal_px)
+        np.testing.assert_allclose(person.joints_px["smpl24"], px, atol=2e-3)
+
+
+def test_far_away_perspective_agrees_with_weak_perspective() -> None:
+    """With a long lens the pinhole camera and HMR's scaled orthography draw the same picture."""
+    said, crop = random_output(1, seed=2, spread_rad=0.3), Crop((200.0, 260.0), 300.0, 0.4)
+    predictor = Predictor(lambda rgb, found: said, shipped_body(), model="test", terms="test")
+    camera = Camera(focal_px=1e5, principal_px=(WIDTH / 2, HEIGHT / 2), source="user")
+    (person,) = predictor.people(np.zeros((HEIGHT, WIDTH, 3), np.uint8), [detection(crop)], camera)
+    in_crop = shipped_body()(said.rotations, said.betas).joints_m[0]
+    weak_px = crop.to_picture(said.camera[0, 0] * (in_crop[:, :2] + said.camera[0, 1:]))
+    np.testing.assert_allclose(person.joints_px["smpl24"], weak_px.numpy(), atol=0.5)
+
+
+def test_joints_that_a_body_lacks_are_not_numbers() -> None:
+    scene = posed_scene(people=1, seed=0)
+    data = shipped_body().data
+    for name, points in scene.people[0].joints_cam_m.items():
+        if name != "smpl24":
+            np.testing.assert_array_equal(np.isfinite(points).all(axis=1), data.placed(name))
+
+
+def test_mean_pose_stands_in_the_middle_of_the_crop() -> None:
+    crop = Crop((320.0, 240.0), 300.0)
+    output = MeanPose(shipped_body())(np.zeros((HEIGHT, WIDTH, 3), np.uint8), [detection(crop)])
+    joints = shipped_body()(output.rotations, output.betas).joints_m[0]
+    uv = output.camera[0, 0] * (joints[:, :2] + output.camera[0, 1:])
+    assert uv[0].abs().max() < 1e-5
+    assert uv[15, 1] < uv[0, 1] < uv[7, 1]  # Head above pelvis above feet: y points down.
+    assert uv.abs().max() < 1.2
+
+
+@pytest.mark.parametrize(
+    ("known", "focal_px", "source"),
+    [
+        ({}, np.hypot(400, 300), "default"),
+        ({"exif_focal_px": 777.0}, 777.0, "exif"),
+        ({"exif_focal_px": 777.0, "focal_px": 500.0}, 500.0, "user"),
+        ({"exif_focal_px": 777.0, "fov_deg": 90.0}, 200.0, "user"),
+    ],
+)
+def test_the_focal_length_comes_from_the_best_source(known: dict[str, float], focal_px: float, source: str) -> None:
+    camera = choose_camera(400, 300, **known)
+    assert camera.focal_px == pytest.approx(focal_px)
+    assert camera.source == source
+    assert camera.principal_px == (200.0, 150.0)
+
+
+@pytest.mark.parametrize("wrong", [{"focal_px": 0.0}, {"focal_px": np.nan}, {"fov_deg": 180.0}, {"fov_deg": -3.0}])
+def test_impossible_cameras_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UserError):
+        choose_camera(400, 300, **wrong)
+
+
+def test_focal_length_and_field_of_view_are_one_thing() -> None:
+    with pytest.raises(UserError, match="not both"):
+        choose_camera(400, 300, focal_px=300.0, fov_deg=60.0)
+
+
+def test_unknown_device_is_refused() -> None:
+    with pytest.raises(UserError, match="device"):
+        choose_device("warp-drive")
+
+
+def test_three_lines_of_python() -> None:
+    model = monobody.load("mean-pose")
+    scene = model(np.full((200, 100, 3), 90, np.uint8), boxes=[[10, 10, 90, 190]])
+    assert len(scene.people) == 1
+    assert scene.people[0].theta.shape == (85,)
+
+
+def test_pixels_of_the_wrong_kind_are_refused() -> None:
+    model = load("mean-pose")
+    for pixels in (np.zeros((90, 90, 3), np.float32), np.zeros((90, 90, 7), np.uint8), np.zeros((0, 5, 3), np.uint8)):
+        with pytest.raises(UserError):
+            model(pixels)
