@@ -1,0 +1,42 @@
+"""Render synthetic training samples ahead of time, as tars of 1,000 that ``monobody.data.shards`` reads.
+
+    python scripts/render_synthetic.py --bank bank.npz --textures DATA/textures --out synthetic --count 60000
+
+Resumes: tars that are there already are skipped. Several processes share the work with ``--part 0/2``, ``--part 1/2``.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from monobody.data.pose_bank import PoseBank
+from monobody.data.shards import write_samples
+from monobody.data.synthetic import TRAINING, SyntheticPeople
+
+PER_TAR = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bank", type=Path, help="pose bank; the shipped pose prior where left out")
+    parser.add_argument("--textures", type=Path, help="texture folder; procedural textures where left out")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=60_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--part", default="0/1", help="k/n: this process makes every n-th tar")
+    arguments = parser.parse_args()
+    part, parts = (int(number) for number in arguments.part.split("/"))
+    poses = PoseBank.load(arguments.bank) if arguments.bank else None
+    people = SyntheticPeople(arguments.seed, poses, arguments.textures, setting=TRAINING)
+    for tar in range(part, -(-arguments.count // PER_TAR), parts):
+        file = arguments.out / f"people-{tar:04d}.tar"
+        if file.exists():
+            continue
+        began = time.perf_counter()
+        indices = range(PER_TAR * tar, min(PER_TAR * (tar + 1), arguments.count))
+        write_samples((people[index] for index in indices), file, planes=False)
+        print(f"{file.name}: {len(indices) / (time.perf_counter() - began):.0f} samples a second", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Draw one dressed person: skin the body in its clothes, rasterise, paint."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from monobody.body.assets import BodyData
+from monobody.data.lighting import Light
+from monobody.data.paint import LINEAR, SHADOW_SIZE, bump_volume, paint, project
+from monobody.data.skinning import SkinnedBody, add_normals, skin
+from monobody.data.textures import Textures
+from monobody.data.wardrobe import Outfit, stand_off
+from monobody.render.raster import raster_one
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """A posed, dressed person before the camera."""
+
+    rest: Float[np.ndarray, "v 3"]
+    """T-posed vertices with shape and pose correctives."""
+    transforms: Float[np.ndarray, "24 3 4"]
+    translation_m: Float[np.ndarray, "3"]
+    rotations: Float[np.ndarray, "24 3 3"]
+    betas: Float[np.ndarray, "10"]
+    outfit: Outfit
+    skin: int
+    skin_gain: Float[np.ndarray, "3"]
+
+    def moved(self, translation_m: Float[np.ndarray, "3"]) -> "Figure":
+        """Return the same person elsewhere."""
+        return replace(self, translation_m=translation_m)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawing:
+    """A window of the picture with one person drawn in it."""
+
+    rgba: Float[np.ndarray, "h w 4"]
+    """Premultiplied linear light, ``oversampling`` times as fine as the picture."""
+    parts: UInt8[np.ndarray, "h w"]
+    """One plus the body part at each pixel of the picture."""
+    x0: int
+    y0: int
+    """The window's first pixel in the picture."""
+
+
+class FigurePainter:
+    """Draws figures of one body with one set of textures, in buffers that it keeps."""
+
+    def __init__(self, data: BodyData, body: SkinnedBody, textures: Textures) -> None:
+        self.body, self.textures = body, textures
+        self.uv = np.ascontiguousarray(data.vt, np.float32)
+        self.uv_faces = np.ascontiguousarray(data.ft, np.int32)
+        self.eyes = eye_labels(data)
+        self.part = (np.asarray(data.part24) + 1).astype(np.uint8)
+        self.bumps = bump_volume()
+        self._dressed = np.empty_like(body.template)
+        self._posed = np.empty_like(body.template)
+        self._pixels = np.empty_like(body.template)
+
+    def draw(
+        self,
+        figure: Figure,
+        world_from_camera: Float[np.ndarray, "3 3"],
+        light: Light,
+        focal_px: float,
+        principal_px: Float[np.ndarray, "2"],
+        size: int,
+        oversampling: int,
+        shadows: bool,
+    ) -> Drawing | None:
+        """Draw a person; None where nothing of them is in the picture."""
+        body, outfit = self.body, figure.outfit
+        stand_off(figure.rest, body.normals, body.template, outfit.cuts, outfit.thickness_m, self.bumps, self._dressed)
+        skin(self._dressed, body.weight_joint, body.weight, figure.transforms, self._posed)
+        vertices, pixels = self._posed, self._pixels
+        x0, y0, x1, y1, nearest = project(
+            vertices, figure.translation_m, np.float32(focal_px), *principal_px.astype(np.float32), pixels
+        )
+        low = np.clip(np.floor([x0, y0]), 0, size).astype(int)
+        width, height = np.clip(np.ceil([x1, y1]), 0, size).astype(int) - low
+        if nearest < 0.05 or width < 2 or height < 2:
+            return None
+        normals = np.zeros_like(vertices)
+        add_normals(vertices, body.faces, normals)
+        pixels[:, :2] -= low.astype(np.float32)
+        pixels[:, :2] *= oversampling
+        rows, columns = height * oversampling, width * oversampling
+        depth, triangle = np.empty((rows, columns), np.float32), np.empty((rows, columns), np.int32)
+        bary, rgba = np.empty((rows, columns, 3), np.float32), np.empty((rows, columns, 4), np.float32)
+        raster_one(pixels, body.faces, depth, triangle, bary, True)
+        sun_direction = (world_from_camera.T @ light.sun_direction).astype(np.float32)
+        shadow, shadow_frame = np.empty((1, 1), np.float32), np.zeros((3, 4), np.float32)
+        if shadows and light.sun.max() > 0.05:
+            shadow, shadow_frame = self._shadow(vertices, sun_direction)
+        paint(
+            triangle, bary, depth, np.float32(focal_px * oversampling), body.faces, body.template, body.normals,
+            normals, vertices, self.eyes, self.uv, self.uv_faces, outfit.cuts, outfit.pattern, outfit.colour, outfit.scale,
+            outfit.tile, outfit.grain, outfit.folds, self.textures.skins[figure.skin], figure.skin_gain,
+            self.textures.tiles, self.bumps, LINEAR, np.ascontiguousarray(world_from_camera, np.float32),
+            light.irradiance, sun_direction, light.sun, shadow, shadow_frame, shadows, rgba,
+        )  # fmt: skip
+        seen = triangle[::oversampling, ::oversampling]
+        parts = np.where(seen >= 0, self.part[body.faces[np.maximum(seen, 0), 0]], 0).astype(np.uint8)
+        return Drawing(rgba=rgba, parts=parts, x0=int(low[0]), y0=int(low[1]))
+
+    def _shadow(self, vertices: np.ndarray, sun_direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rasterise the body as the sun sees it: depths, and the frame that takes camera points to (u, v, depth)."""
+        forward = -sun_direction
+        right = np.cross(forward, np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.9 else np.array([1.0, 0.0, 0.0]))
+        right /= np.linalg.norm(right)
+        axes = np.stack([right, np.cross(forward, right), forward]).astype(np.float32)
+        seen = vertices @ axes.T
+        low, high = seen.min(0), seen.max(0)
+        cell = (SHADOW_SIZE - 4) / max(float((high - low)[:2].max()), 1e-3)
+        # From 100 m away the sun's rays are parallel enough for a perspective-correct rasteriser.
+        shift = np.array([2 - low[0] * cell, 2 - low[1] * cell, 100 - low[2]], np.float32)
+        frame = np.concatenate([axes * np.array([[cell], [cell], [1]], np.float32), shift[:, None]], axis=1)
+        pixels = seen * np.array([cell, cell, 1], np.float32) + shift
+        depth = np.empty((SHADOW_SIZE, SHADOW_SIZE), np.float32)
+        triangle = np.empty((SHADOW_SIZE, SHADOW_SIZE), np.int32)
+        raster_one(pixels.astype(np.float32), self.body.faces, depth, triangle, np.empty((0, 0, 3), np.float32), False)
+        return depth, np.ascontiguousarray(frame, np.float32)
+
+
+def eye_labels(data: BodyData) -> UInt8[np.ndarray, "v"]:
+    """Return 0 on the body, 1 on the whites of the eyes, 2 on irises: the mesh's small loose pieces in the face."""
+    piece = np.arange(len(data.v_template))
+    edges = np.concatenate([data.faces[:, [0, 1]], data.faces[:, [1, 2]]])
+    while True:
+        lowest = piece.copy()
+        np.minimum.at(lowest, edges[:, 0], piece[edges[:, 1]])
+        np.minimum.at(lowest, edges[:, 1], piece[edges[:, 0]])
+        lowest = lowest[lowest]
+        if (lowest == piece).all():
+            break
+        piece = lowest
+    labels = np.zeros(len(piece), np.uint8)
+    numbers, counts = np.unique(piece, return_counts=True)
+    for number in numbers[counts < len(piece) // 20]:
+        members = np.flatnonzero(piece == number)
+        points = data.v_template[members]
+        front = points[points[:, 2].argmax()]
+        labels[members] = 1 + (np.linalg.norm(points - front, axis=1) < 0.0065)
+    return labels

@@ -1,0 +1,93 @@
+"""What is behind and in front of synthetic people: cuts of photos, walls and floors of materials, things in the way."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw
+
+from monobody.data.textures import Textures, smooth_noise
+
+
+def sample_background(rng: np.random.Generator, textures: Textures, size: int) -> UInt8[np.ndarray, "s s 3"]:
+    """Draw a background picture: mostly a cut of a photo, else a wall and a floor, a material, or soft blotches."""
+    kind = rng.random()
+    if kind < 0.72:
+        return _photo_cut(rng, textures, size)
+    if kind < 0.88:
+        return _wall_and_floor(rng, textures, size)
+    if kind < 0.93:
+        return _enlarged(textures.tiles[rng.integers(len(textures.tiles))], size)
+    blotches = rng.uniform(20, 235, 3) + rng.uniform(5, 50) * smooth_noise(rng, int(rng.integers(2, 17)), size, 3)
+    return np.clip(blotches, 0, 255).astype(np.uint8)
+
+
+def occlude(
+    rng: np.random.Generator, textures: Textures, image: UInt8[np.ndarray, "s s 3"], around_px: np.ndarray
+) -> Float[np.ndarray, "s s"] | None:
+    """Put one to three things before the picture, in place; return how much of each pixel they cover.
+
+    Things are patches of other pictures or materials in the shape of ellipses, boards and polygons, near the points
+    ``around_px`` (n, 2).
+    """
+    size = len(image)
+    cover = Image.new("L", (size, size))
+    for _ in range(rng.integers(1, 4)):
+        shape = Image.new("L", (size, size))
+        draw = ImageDraw.Draw(shape)
+        centre = around_px[rng.integers(len(around_px))] + rng.normal(size=2) * 0.06 * size
+        radius = rng.uniform(0.03, 0.16, 2) * size
+        kind = rng.random()
+        if kind < 0.35:
+            draw.ellipse([*(centre - radius), *(centre + radius)], fill=255)
+        elif kind < 0.6:  # A board, rail or post that runs through the picture.
+            along = rng.normal(size=2)
+            along *= size / np.linalg.norm(along)
+            draw.line([*(centre - along), *(centre + along)], fill=255, width=int(rng.uniform(0.02, 0.12) * size))
+        else:
+            angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 9)))
+            corners = centre + 1.3 * radius * np.stack([np.cos(angles), np.sin(angles)], 1) * rng.uniform(
+                0.6, 1, (1, 2)
+            )
+            draw.polygon([tuple(corner) for corner in corners], fill=255)
+        cover.paste(255, mask=shape)
+    # Softened by half a pixel, like every edge in a photo.
+    weight = np.asarray(cover.resize((size // 2, size // 2), Image.Resampling.BOX).resize((size, size), 2), np.float32)
+    weight /= 255
+    front = sample_background(rng, textures, size).astype(np.float32) * rng.uniform(0.5, 1.2)
+    image[:] = np.clip(image + weight[..., None] * (front - image), 0, 255).astype(np.uint8)
+    return weight
+
+
+def _photo_cut(rng: np.random.Generator, textures: Textures, size: int) -> np.ndarray:
+    photo = textures.backgrounds[rng.integers(len(textures.backgrounds))]
+    height, width = photo.shape[:2]
+    side = int(rng.uniform(0.4, 1.0) * min(height, width))
+    y, x = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
+    cut = Image.fromarray(photo[y : y + side, x : x + side]).resize((size, size), Image.Resampling.BILINEAR)
+    picture = np.asarray(cut)
+    return picture[:, ::-1] if rng.random() < 0.5 else picture
+
+
+def _wall_and_floor(rng: np.random.Generator, textures: Textures, size: int) -> np.ndarray:
+    """A wall seen straight on and a floor in perspective, each of one material, tinted."""
+    horizon = int(size * rng.uniform(0.35, 0.9))
+    wall, floor = (textures.tiles[rng.integers(len(textures.tiles))] for _ in range(2))
+    cells = wall.shape[0]
+    rows, columns = np.mgrid[:size, :size]
+    repeats = rng.uniform(1, 5)
+    picture = wall[
+        (rows * repeats * cells / size).astype(int) % cells, (columns * repeats * cells / size).astype(int) % cells
+    ]
+    picture = picture * np.exp(0.2 * rng.normal(size=3)) * rng.uniform(0.6, 1.1)
+    # A floor row at depth d below the camera has height 1 / d under the horizon of the camera.
+    eye = size * rng.uniform(0.1, 0.45)
+    below = (np.arange(horizon, size) - horizon + eye) / size
+    depth = rng.uniform(0.6, 2.0) / below
+    v = (depth * cells * 2).astype(int) % cells
+    u = ((np.arange(size) / size - 0.5)[None, :] * depth[:, None] * cells * 2).astype(int) % cells
+    picture[horizon:] = floor[v[:, None], u] * np.exp(0.2 * rng.normal(size=3)) * rng.uniform(0.5, 1.0)
+    shade = np.linspace(*rng.uniform(0.7, 1.2, 2), size)
+    return np.clip(picture * shade[None, :, None], 0, 255).astype(np.uint8)
+
+
+def _enlarged(tile: np.ndarray, size: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(tile).resize((size, size), Image.Resampling.BICUBIC))

@@ -1,0 +1,314 @@
+"""Synthetic people: an endless, seeded stream of pictures with everything known about the person in them.
+
+    people = SyntheticPeople(seed=0, poses=PoseBank.load("bank.npz"), textures="textures")
+    for sample in people: ...            # or people[41], which is the same every time
+
+Sample ``i`` depends on the seed and ``i`` alone, so that a stream resumes anywhere and workers may share it by
+striding. Bodies are made in blocks of :data:`BLOCK`, whose shape and pose correctives are one matrix product.
+
+Each picture: a body in painted clothes under the light of a panorama, over a photo, now and then with others near by,
+things in front, cut off by the picture's edge, blurred and noisy.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from monobody.body.assets import BodyData, load_body_data
+from monobody.data.crop import Crop, turn_back
+from monobody.data.figure import Figure, FigurePainter
+from monobody.data.paint import LINEAR, decode, encoded, lay_over
+from monobody.data.pose_bank import PoseBank
+from monobody.data.region import region_from_joints
+from monobody.data.sample import Sample
+from monobody.data.scenery import occlude, sample_background
+from monobody.data.skinning import SkinnedBody, skin
+from monobody.data.staging import View, root_in_camera, sample_betas, sample_rotations, sample_view
+from monobody.data.textures import Textures
+from monobody.data.wardrobe import sample_outfit
+
+if TYPE_CHECKING:
+    from monobody.body.prior import PosePrior
+
+BLOCK = 16
+_NEAREST_M = 0.35
+"""No part of a person comes nearer to the camera."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyntheticSample(Sample):
+    """A sample of which everything is known."""
+
+    theta: Float[np.ndarray, "85"]
+    """HMR's vector: weak camera in the region of interest, axis-angle pose in the picture's camera frame, betas."""
+    keypoints: dict[str, tuple[Float[np.ndarray, "k 2"], Float[np.ndarray, "k 3"]]]
+    """By joint set: pixels, and metres in the camera frame."""
+    translation_m: Float[np.ndarray, "3"]
+    """Added to the body model's vertices, it puts them before the camera."""
+    focal_px: float
+    principal_px: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """How rich the pictures are; :data:`TRAINING` and :data:`PLAIN` are the two in use."""
+
+    size: int = 320
+    """Side of the pictures, pixels."""
+    margin: float = 1.4
+    """Picture side over the side of the region of interest, on average."""
+    oversampling: int = 2
+    """People are drawn this many times larger and averaged."""
+    shadows: bool = True
+    """Whether the sun casts shadows and crevices are darker."""
+    bystanders: float = 0.15
+    occluders: float = 0.2
+    truncated: float = 0.12
+    unusual: float = 0.3
+    """Shares of pictures with others near by, things in front, cut off by the edge, and from unusual views."""
+    finish: bool = True
+    """Whether some pictures are blurred and noisy."""
+
+
+TRAINING = Setting()
+PLAIN = Setting(size=128, margin=1.1, oversampling=2, shadows=False, bystanders=0, finish=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Bodies made together: rest vertices with correctives, and what poses them (root not yet in the camera)."""
+
+    rest: Float[np.ndarray, "16 v 3"]
+    rotations: Float[np.ndarray, "16 24 3 3"]
+    betas: Float[np.ndarray, "16 10"]
+
+
+class SyntheticPeople:
+    """The stream. Iterating starts at ``start``; ``people[i]`` gives any sample."""
+
+    def __init__(
+        self,
+        seed: int = 0,
+        poses: "PoseBank | PosePrior | None" = None,
+        textures: str | Path | Textures | None = None,
+        *,
+        setting: Setting = TRAINING,
+        held_out: bool = False,
+        start: int = 0,
+        step: int = 1,
+        body: BodyData | None = None,
+    ) -> None:
+        """Prepare a stream.
+
+        Args:
+            seed: names the stream.
+            poses: a pose bank; the shipped prior where left out.
+            textures: folder of textures, or textures already read; procedural ones where left out.
+            setting: size and richness of the pictures.
+            held_out: take poses and textures that are never trained on.
+            start: first sample when iterating.
+            step: stride when iterating, in blocks: worker ``w`` of ``n`` takes ``start=16 w, step=n``.
+            body: the body to draw; the shipped one where left out.
+        """
+        if poses is None:
+            from monobody.body.prior import PosePrior
+
+            poses = PosePrior.load()
+        self.seed, self.poses, self.setting, self.held_out = seed, poses, setting, held_out
+        self.index, self.step = start, step
+        self.textures = textures if isinstance(textures, Textures) else Textures.load(textures, held_out=held_out)
+        data = body or load_body_data()
+        self.body = SkinnedBody.from_data(data)
+        self.painter = FigurePainter(data, self.body, self.textures)
+        self._block = lru_cache(maxsize=2)(self._make_block)
+
+    def __iter__(self) -> Iterator[SyntheticSample]:
+        while True:
+            # The index moves on before the sample is handed out, so that a saved state never repeats one.
+            index = self.index
+            self.index += 1 if (index + 1) % BLOCK else 1 + BLOCK * (self.step - 1)
+            yield self[index]
+
+    def state(self) -> dict[str, int]:
+        """Return what resumes the stream: pass ``seed`` and ``start`` to a new one."""
+        return {"seed": self.seed, "start": self.index}
+
+    def __getitem__(self, index: int) -> SyntheticSample:
+        rng = np.random.default_rng([self.seed, int(self.held_out), index])
+        block, place = self._block(index // BLOCK), index % BLOCK
+        view = sample_view(rng, unusual=self.setting.unusual)
+        figure, keypoints, frame = self._stand(block, place, view, rng)
+        cast = [figure]
+        if rng.random() < self.setting.bystanders:
+            for other in range(1, int(rng.integers(2, 4))):
+                bystander = self._bystander(block, (place + other) % BLOCK, view, figure, rng)
+                if bystander is not None:
+                    cast.append(bystander)
+        return self._photograph(cast, keypoints, frame, view, rng)
+
+    def _make_block(self, number: int) -> _Block:
+        rng = np.random.default_rng([self.seed, 2 + int(self.held_out), number])
+        rotations = sample_rotations(self.poses, BLOCK, rng, held_out=self.held_out)
+        betas = np.stack([sample_betas(rng) for _ in range(BLOCK)])
+        return _Block(self.body.shaped(rotations, betas), rotations, betas)
+
+    def _stand(
+        self, block: _Block, place: int, view: View, rng: np.random.Generator
+    ) -> tuple[Figure, dict[str, np.ndarray], np.ndarray]:
+        """Pose a body before the camera; return it, its joints, and the lsp14 joints on the plane one metre away."""
+        rotations, betas = block.rotations[place].copy(), block.betas[place]
+        rotations[0] = root_in_camera(rotations[0], view)
+        transforms = self.body.transforms(rotations[None], betas[None])[0]
+        bare = np.empty_like(block.rest[place])
+        skin(block.rest[place], self.body.weight_joint, self.body.weight, transforms, bare)
+        joints = self.body.keypoints(bare)
+        hips = joints["lsp14"][[2, 3]].mean(0)
+        distance = max(view.distance_m, _NEAREST_M - float((bare[:, 2] - hips[2]).min()))
+        translation = np.array([0, 0, distance], np.float32) - hips
+        joints = {name: points + translation for name, points in joints.items()}
+        figure = Figure(
+            rest=block.rest[place],
+            transforms=transforms,
+            translation_m=translation,
+            rotations=rotations,
+            betas=betas,
+            outfit=sample_outfit(rng, len(self.textures.tiles)),
+            skin=int(rng.integers(len(self.textures.skins))),
+            skin_gain=np.exp(0.12 * rng.normal() + 0.04 * rng.normal(size=3)).astype(np.float32),
+        )
+        return figure, joints, joints["lsp14"][:, :2] / joints["lsp14"][:, 2:]
+
+    def _bystander(
+        self, block: _Block, place: int, view: View, person: Figure, rng: np.random.Generator
+    ) -> Figure | None:
+        """Put another body of the block beside or behind the person of interest."""
+        beside = View(
+            world_from_camera=view.world_from_camera,
+            distance_m=view.distance_m,
+            heading_rad=rng.uniform(-math.pi, math.pi),
+            turn=view.turn,
+        )
+        figure, _, _ = self._stand(block, place, beside, rng)
+        # On the same floor: offsets are horizontal in the world.
+        sideways, away = rng.choice([-1, 1]) * rng.uniform(0.45, 1.6), rng.uniform(-0.3, 3.0)
+        floor = view.world_from_camera.T @ np.array([sideways, 0, -away], np.float32)
+        translation = figure.translation_m + floor.astype(np.float32)
+        if translation[2] < 1.0:
+            return None
+        return figure.moved(translation)
+
+    def _photograph(
+        self, cast: list[Figure], keypoints: dict[str, np.ndarray], plane: np.ndarray, view: View,
+        rng: np.random.Generator,
+    ) -> SyntheticSample:  # fmt: skip
+        setting, size = self.setting, self.setting.size
+        # The focal length that gives the region of interest its size; 1000 keeps the rule's pixel limits out of play.
+        region = region_from_joints(1000 * plane)
+        zoom = math.exp(0.08 * rng.normal())
+        focal = 1000 * size / (setting.margin * region.size_px) * zoom
+        offset = rng.normal(size=2) * 0.02 * size
+        if rng.random() < setting.truncated:
+            offset = rng.normal(size=2) * 0.22 * size
+        principal = size / 2 - np.asarray(region.centre_px) / 1000 * focal + offset
+        points = {name: joints[:, :2] / joints[:, 2:] * focal + principal for name, joints in keypoints.items()}
+
+        canvas = np.empty((size, size, 3), np.float32)
+        background = sample_background(rng, self.textures, size)
+        light = self.textures.lights[rng.integers(len(self.textures.lights))].turned(rng.uniform(-math.pi, math.pi))
+        exposure = math.exp(rng.normal(math.log(0.75), 0.3))
+        # The background is a finished photo, so that it is undone by the exposure that the people get.
+        gain = np.exp(0.12 * rng.normal() + 0.03 * rng.normal(size=3)) / exposure
+        decode(background, gain.astype(np.float32), LINEAR, canvas)
+        mask = np.zeros((size, size), np.float32)
+        parts = np.zeros((size, size), np.uint8)
+        for figure in sorted(cast, key=lambda one: -one.translation_m[2]):
+            coverage = np.zeros((size, size), np.float32)
+            drawn = self.painter.draw(
+                figure, view.world_from_camera, light, focal, principal, size, setting.oversampling, setting.shadows
+            )
+            if drawn is None:
+                continue
+            lay_over(canvas, drawn.rgba, setting.oversampling, drawn.x0, drawn.y0, coverage)
+            if figure is cast[0]:
+                mask = coverage
+                height, width = drawn.parts.shape
+                parts[drawn.y0 : drawn.y0 + height, drawn.x0 : drawn.x0 + width] = drawn.parts
+            else:
+                mask *= 1 - coverage
+        image = encoded(canvas, exposure)
+        if rng.random() < setting.occluders:
+            cover = occlude(rng, self.textures, image, points["lsp14"])
+            mask *= 1 - cover
+        if setting.finish:
+            image = _finished(image, rng)
+        parts[mask < 0.5] = 0
+        return _labelled(cast[0], image, mask, parts, points, keypoints, focal, principal)
+
+
+def _finished(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Blur and noise as a camera adds them."""
+    if rng.random() < 0.35:
+        from PIL import Image, ImageFilter
+
+        image = np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.3))))
+    if rng.random() < 0.4:
+        grain = rng.standard_normal((*image.shape[:2], 1), np.float32) + 0.5 * rng.standard_normal(
+            image.shape, np.float32
+        )
+        image = np.clip(image + rng.uniform(1, 7) * grain, 0, 255).astype(np.uint8)
+    return image
+
+
+def _labelled(
+    figure: Figure, image: UInt8[np.ndarray, "s s 3"], mask: np.ndarray, parts: np.ndarray,
+    points: dict[str, np.ndarray], joints: dict[str, np.ndarray], focal_px: float, principal_px: np.ndarray,
+) -> SyntheticSample:  # fmt: skip
+    crop = region_from_joints(points["lsp14"])
+    size = len(image)
+    inside = ((points["cocoplus19"] > -0.05 * size) & (points["cocoplus19"] < 1.05 * size)).all(1)
+    camera = fit_weak_camera(crop, points["lsp14"], joints["lsp14"] - figure.translation_m)
+    return SyntheticSample(
+        image=image,
+        crop=crop,
+        keypoints_px=points["cocoplus19"].astype(np.float32),
+        visible=inside.astype(np.float32),
+        joints_cam_m=joints["lsp14"].astype(np.float32),
+        rotations=figure.rotations,
+        betas=figure.betas,
+        mask=np.round(255 * mask).astype(np.uint8),
+        parts=parts,
+        theta=np.concatenate([camera, to_axis_angle(figure.rotations).ravel(), figure.betas]).astype(np.float32),
+        keypoints={name: (points[name].astype(np.float32), joints[name]) for name in points},
+        translation_m=figure.translation_m,
+        focal_px=focal_px,
+        principal_px=(float(principal_px[0]), float(principal_px[1])),
+    )
+
+
+def fit_weak_camera(
+    crop: Crop, points_px: Float[np.ndarray, "k 2"], joints_m: Float[np.ndarray, "k 3"]
+) -> Float[np.ndarray, "3"]:
+    """Return the weak camera (s, tx, ty) of a crop that fits the joints best: crop coordinates = s (XY + t).
+
+    ``joints_m`` are as the body model gives them, in the camera frame of the picture (no translation).
+    """
+    seen = crop.to_crop(np.asarray(points_px, np.float64))
+    flat = turn_back(np.asarray(joints_m, np.float64)[..., None], -crop.angle_rad)[:, :2, 0]
+    spread, apart = flat - flat.mean(0), seen - seen.mean(0)
+    scale = max(float((spread * apart).sum() / (spread * spread).sum()), 1e-3)
+    return np.array([scale, *(seen.mean(0) / scale - flat.mean(0))])
+
+
+def to_axis_angle(rotations: Float[np.ndarray, "*b 3 3"]) -> Float[np.ndarray, "*b 3"]:
+    """Turn rotation matrices into axis-angle vectors."""
+    import torch
+
+    from monobody.body.rotation import matrix_to_axis_angle
+
+    return matrix_to_axis_angle(torch.from_numpy(rotations)).numpy()

@@ -1,0 +1,133 @@
+"""What synthetic people are dressed in and placed before: skins, materials, backgrounds, light.
+
+Read from a folder of free textures where the user has one (``docs/datasets.md``), made procedurally where not, so
+that nothing has to be downloaded. A fifth of each kind, chosen by a digest of the file name, is held out for
+evaluation.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from monobody.data.lighting import Light, light_from_panorama, studio_lights
+from monobody.errors import UserError
+
+SKIN_SIZE = 512
+TILE_SIZE = 128
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Textures:
+    """Everything in memory, as sRGB uint8."""
+
+    skins: list[UInt8[np.ndarray, "512 512 3"]]
+    """Laid out by the body's UV coordinates."""
+    tiles: UInt8[np.ndarray, "n 128 128 3"]
+    """Cloth, wood, stone ..., for garments, walls, floors and things in the way."""
+    backgrounds: list[UInt8[np.ndarray, "h w 3"]]
+    """Photos without people."""
+    lights: list[Light]
+
+    @staticmethod
+    def load(folder: str | Path | None, *, held_out: bool = False) -> "Textures":
+        """Read the folder (or make textures where it is None), its training or its held-out part.
+
+        Raises:
+            UserError: the folder has none of the expected sub-folders.
+        """
+        if folder is None:
+            return _procedural(held_out)
+        folder = Path(folder)
+        if not (folder / "skins").is_dir():
+            raise UserError(f"{folder} is not a texture folder: it has no 'skins' inside.")
+        skins = [file for file in sorted((folder / "skins").glob("*.jpg")) if "suit" not in file.name]
+        photos = sorted((folder / "backgrounds_cc_by").glob("*.jpg"))
+        panoramas = sorted((folder / "hdri_tonemapped").glob("*.jpg"))
+        return Textures(
+            skins=[_read(file, (SKIN_SIZE, SKIN_SIZE)) for file in _part(skins, held_out)],
+            tiles=_read_tiles(folder / "ambientcg_thumbs", held_out),
+            backgrounds=[_read(file) for file in _part(photos, held_out) + _part(panoramas, held_out)],
+            lights=_read_lights(folder / "hdri_env_32x64_linear.npz", held_out),
+        )
+
+
+def is_held_out(name: str) -> bool:
+    """Tell whether a file is for evaluation only, by a digest of its name."""
+    return hashlib.sha256(name.encode()).digest()[0] < 51
+
+
+def _part(files: list[Path], held_out: bool) -> list[Path]:
+    """Return the training or the held-out files; never an empty list where there are files."""
+    part = [file for file in files if is_held_out(file.name) == held_out]
+    return part or files[: 1 if held_out else None]
+
+
+def _read(file: Path, size: tuple[int, int] | None = None) -> UInt8[np.ndarray, "h w 3"]:
+    with Image.open(file) as picture:
+        picture = picture.convert("RGB")
+        return np.asarray(picture.resize(size, Image.Resampling.BOX) if size else picture)
+
+
+def _read_tiles(folder: Path, held_out: bool) -> UInt8[np.ndarray, "n 128 128 3"]:
+    tiles = []
+    for name, boxes in json.loads((folder / "index.json").read_text()).items():
+        with Image.open(folder / name) as picture:
+            sheet = picture.convert("RGB")
+        for number, (x0, y0, x1, y1) in enumerate(boxes):
+            # Sheets mix materials of one family, so single tiles are held out. Narrow ones would be stretched.
+            if is_held_out(f"{name}:{number}") == held_out and min(x1 - x0, y1 - y0) >= 90:
+                tile = sheet.crop((x0 + 1, y0 + 1, x1 - 1, y1 - 1)).resize((TILE_SIZE, TILE_SIZE))
+                tiles.append(np.asarray(tile))
+    return np.stack(tiles)
+
+
+def _read_lights(file: Path, held_out: bool) -> list[Light]:
+    with np.load(file) as panoramas:
+        names = [name for name in panoramas.files if is_held_out(name) == held_out]
+        return [light_from_panorama(panoramas[name].astype(np.float32)) for name in names]
+
+
+def _procedural(held_out: bool) -> Textures:
+    rng = np.random.default_rng([20, int(held_out)])
+    skins = []
+    # From light to dark, after the range of measured skin reflectances.
+    for darkness in np.linspace(0, 1, 12):
+        tone = (1 - darkness) * np.array([236, 194, 168]) + darkness * np.array([82, 51, 36])
+        tone = tone * np.exp(0.05 * rng.normal(size=3))
+        skins.append(_speckled(rng, tone, SKIN_SIZE, 7.0))
+    tiles = [_speckled(rng, rng.uniform(20, 235, 3), TILE_SIZE, rng.uniform(5, 50)) for _ in range(200)]
+    backgrounds = [_landscape(rng) for _ in range(60)]
+    return Textures(skins=skins, tiles=np.stack(tiles), backgrounds=backgrounds, lights=studio_lights(rng, 24))
+
+
+def smooth_noise(rng: np.random.Generator, cells: int, size: int, channels: int = 1) -> Float[np.ndarray, "s s c"]:
+    """Return noise of unit variance at the nodes of a ``cells`` grid, enlarged smoothly to ``size`` pixels."""
+    grid = rng.standard_normal((channels, cells, cells), np.float32)
+    planes = [np.asarray(Image.fromarray(plane).resize((size, size), Image.Resampling.BICUBIC)) for plane in grid]
+    return np.stack(planes, axis=-1)
+
+
+def _speckled(rng: np.random.Generator, colour: np.ndarray, size: int, strength: float) -> np.ndarray:
+    layers = sum(smooth_noise(rng, cells, size) / (1 + k) for k, cells in enumerate((4, 16, 64)))
+    return np.clip(colour + strength * layers, 0, 255).astype(np.uint8)
+
+
+def _landscape(rng: np.random.Generator, size: int = 384) -> np.ndarray:
+    """Make a room or a field: floor and wall of two colours, with soft blotches and hard-edged boxes."""
+    horizon = int(size * rng.uniform(0.3, 0.8))
+    picture = np.empty((size, size, 3), np.float32)
+    picture[:horizon] = rng.uniform(40, 240, 3) + np.linspace(0, rng.uniform(-60, 60), horizon)[:, None, None]
+    picture[horizon:] = rng.uniform(30, 200, 3)
+    for _ in range(rng.integers(4, 25)):
+        h, w = (rng.uniform(0.03, 0.4, 2) * size).astype(int)
+        y, x = rng.integers(0, size - h), rng.integers(0, size - w)
+        picture[y : y + h, x : x + w] = (
+            rng.uniform(20, 230, 3) + rng.uniform(0, 40) * smooth_noise(rng, 8, size)[:h, :w]
+        )
+    picture += rng.uniform(5, 40) * smooth_noise(rng, int(rng.integers(3, 40)), size, 3)
+    return np.clip(picture, 0, 255).astype(np.uint8)

@@ -1,0 +1,203 @@
+"""Clothes painted on the body: where each garment lies on the T-pose, and what it is made of.
+
+A garment is a region of the template's rest coordinates (metres, y up, arms along x): a shirt ends at a sleeve length
+``|x|``, a hem ``y`` and a neckline; trousers end at a leg length ``y``. Regions are evaluated at every pixel, so their
+borders are crisp at any resolution, and at every vertex, so that loose cloth and hair stand off from the skin.
+
+The numbers travel to the compiled loops as flat arrays (:class:`Outfit`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from monobody.jit import SAFE_FASTMATH, compiled
+
+SKIN, TOP, BOTTOM, SHOES, HAIR, GLOVES, SOCKS, EYES = range(8)
+LAYERS = 8
+
+# Indices into Outfit.cuts: the borders of the garments on the T-pose, in metres.
+SLEEVE, HEM, NECK, VNECK, WAIST, LEG, SHOE, SOCK, GLOVE, HAIR_FRONT, HAIR_BACK, LOGO_X, LOGO_Y, LOGO_SIZE = range(14)
+CUTS = 14
+
+PLAIN, CLOTH, PRINT, STRIPES_ACROSS, STRIPES_ALONG, CHECKS, DOTS = range(7)
+
+# Landmarks of the shipped body's T-pose, metres.
+_WRIST_X, _ELBOW_X, _SHOULDER_X = 0.665, 0.434, 0.176
+_ANKLE_Y, _KNEE_Y, _CROTCH_Y, _WAIST_Y, _NECK_Y = -1.087, -0.653, -0.33, -0.12, 0.28
+_NOTHING = 9.0
+
+_CLOTH_COLOURS = np.array(
+    [
+        (18, 18, 20), (45, 46, 50), (90, 92, 95), (150, 150, 150), (205, 204, 200), (240, 240, 238), (245, 245, 245),
+        (26, 32, 58), (42, 58, 96), (70, 98, 140), (140, 165, 195), (180, 165, 135), (105, 95, 70), (70, 75, 50),
+        (90, 25, 32), (170, 30, 35), (205, 60, 50), (60, 40, 30), (30, 80, 60), (230, 200, 90), (220, 120, 150),
+    ],
+    np.float32,
+)  # fmt: skip
+_HAIR_COLOURS = np.array(
+    [
+        (14, 12, 11),
+        (24, 18, 14),
+        (44, 30, 22),
+        (70, 48, 32),
+        (110, 80, 50),
+        (160, 125, 80),
+        (120, 55, 30),
+        (130, 128, 125),
+    ],
+    np.float32,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outfit:
+    """What one person wears, layer by layer."""
+
+    cuts: Float[np.ndarray, "14"]
+    pattern: Int[np.ndarray, "8"]
+    colour: Float[np.ndarray, "8 2 3"]
+    """Two linear-light colours a layer."""
+    scale: Float[np.ndarray, "8"]
+    """Repeats of the pattern a metre."""
+    tile: Int[np.ndarray, "8"]
+    """Material tile of each layer, and of the print on the chest in place of the skin's."""
+    grain: Float[np.ndarray, "8"]
+    """How much of the tile's contrast shows on plain cloth."""
+    thickness_m: Float[np.ndarray, "8"]
+    """How far the layer stands off the skin."""
+    folds: Float[np.ndarray, "8"]
+    """Strength of folds in the shading."""
+
+
+def to_linear(srgb: Float[np.ndarray, "*b"]) -> Float[np.ndarray, "*b"]:
+    """Turn 8-bit sRGB levels into linear light in [0, 1]."""
+    value = np.asarray(srgb, np.float32) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def sample_outfit(rng: np.random.Generator, tiles: int) -> Outfit:
+    """Dress a person at random: mostly everyday and sports clothes, in mostly muted colours."""
+    cuts = np.zeros(CUTS, np.float32)
+    _cut_top(cuts, rng)
+    _cut_bottom(cuts, rng)
+    cuts[GLOVE] = rng.choice([_WRIST_X, 0.6]) if rng.random() < 0.06 else _NOTHING
+    barefoot = rng.random() < 0.18
+    cuts[SHOE] = -_NOTHING if barefoot else rng.choice([-1.085, -1.06, -1.0, -0.9], p=[0.4, 0.4, 0.12, 0.08])
+    cuts[SOCK] = -_NOTHING if barefoot or rng.random() < 0.4 else rng.uniform(-1.05, _KNEE_Y)
+    cuts[HAIR_FRONT] = _NOTHING if rng.random() < 0.08 else rng.uniform(0.475, 0.51)
+    cuts[HAIR_BACK] = rng.uniform(0.3, 0.4)
+    cuts[LOGO_SIZE] = rng.uniform(0.03, 0.12) if rng.random() < 0.25 else 0
+    cuts[LOGO_X], cuts[LOGO_Y] = rng.choice([0, 0, 0.07]), rng.uniform(0.02, 0.15)
+
+    colour = to_linear(np.stack([[_cloth_colour(rng), _cloth_colour(rng)] for _ in range(LAYERS)]))
+    colour[HAIR] = to_linear(_HAIR_COLOURS[rng.choice(len(_HAIR_COLOURS), p=_HAIR_SHARE)] * np.exp(0.2 * rng.normal()))
+    if rng.random() < 0.35:  # White or black socks; shoes often too.
+        colour[SOCKS] = to_linear(np.float32(rng.choice([20, 235])))
+    if rng.random() < 0.15:  # Overalls, suits, leotards: one cloth.
+        colour[BOTTOM] = colour[TOP]
+    pattern = np.full(LAYERS, CLOTH, np.int32)
+    for layer, share in ((TOP, 0.45), (BOTTOM, 0.2), (SOCKS, 0.2), (SHOES, 0.15)):
+        if rng.random() < share:
+            kinds = [PRINT, STRIPES_ACROSS, STRIPES_ALONG, CHECKS, DOTS]
+            pattern[layer] = rng.choice(kinds, p=[0.35, 0.25, 0.1, 0.2, 0.1])
+    thickness = np.array(
+        [0, rng.uniform(0.003, 0.02), rng.uniform(0.003, 0.018), 0.008, 0, 0.003, 0.003, 0], np.float32
+    )
+    thickness[HAIR] = rng.uniform(0.004, 0.03)
+    folds = np.array([0.0, 0.0, 0.0, 0.1, 0.5, 0.1, 0.1, 0], np.float32)
+    folds[[TOP, BOTTOM]] = 40 * thickness[[TOP, BOTTOM]] * rng.uniform(0.4, 1.2)
+    return Outfit(
+        cuts=cuts,
+        pattern=pattern,
+        colour=colour,
+        scale=np.exp(rng.uniform(np.log(1.5), np.log(14), LAYERS)).astype(np.float32),
+        tile=rng.integers(0, tiles, LAYERS).astype(np.int32),
+        grain=(rng.uniform(0, 0.7, LAYERS) ** 2).astype(np.float32),
+        thickness_m=thickness,
+        folds=folds,
+    )
+
+
+_HAIR_SHARE = np.array([0.25, 0.2, 0.18, 0.12, 0.08, 0.07, 0.03, 0.07])
+
+
+def _cut_top(cuts: np.ndarray, rng: np.random.Generator) -> None:
+    kind = rng.choice(["tee", "long", "tank", "wide tank", "none"], p=[0.42, 0.3, 0.1, 0.05, 0.13])
+    cuts[SLEEVE] = {
+        "tee": rng.uniform(0.24, _ELBOW_X),
+        "long": rng.uniform(0.5, _WRIST_X),
+        "tank": rng.uniform(0.14, 0.17),
+        "wide tank": 0.13,
+        "none": 0.0,
+    }[str(kind)]
+    cuts[HEM] = rng.choice([rng.uniform(-0.36, -0.2), _WAIST_Y, rng.uniform(-0.02, 0.06)], p=[0.6, 0.33, 0.07])
+    cuts[NECK] = rng.choice([0.045, 0.075, 0.09, 0.12], p=[0.1, 0.4, 0.35, 0.15])
+    cuts[VNECK] = rng.uniform(0.05, 0.16) if rng.random() < 0.2 else 0.0
+
+
+def _cut_bottom(cuts: np.ndarray, rng: np.random.Generator) -> None:
+    cuts[WAIST] = rng.uniform(-0.24, -0.1)
+    kind = rng.choice(["long", "knee", "short", "briefs", "leggings"], p=[0.46, 0.2, 0.17, 0.07, 0.1])
+    cuts[LEG] = {
+        "long": rng.uniform(-1.12, -1.0),
+        "knee": rng.uniform(-0.75, -0.55),
+        "short": rng.uniform(-0.55, -0.38),
+        "briefs": rng.uniform(-0.37, _CROTCH_Y),
+        "leggings": rng.uniform(-1.0, -0.75),
+    }[str(kind)]
+
+
+def _cloth_colour(rng: np.random.Generator) -> np.ndarray:
+    """Draw an 8-bit colour: mostly from what people wear, sometimes any."""
+    if rng.random() < 0.75:
+        base = _CLOTH_COLOURS[rng.integers(len(_CLOTH_COLOURS))]
+        return np.clip(base * np.exp(0.12 * rng.normal(size=3)) + 6 * rng.normal(), 4, 250)
+    value, saturation = rng.uniform(40, 250), rng.uniform(0.2, 1.0)
+    return value * (1 - saturation * rng.uniform(0, 1, 3))
+
+
+@compiled(fastmath=SAFE_FASTMATH)
+def layer_at(cuts, x, y, z):
+    """Return the outermost layer at a point of the T-pose."""
+    across = abs(x)
+    if across > cuts[GLOVE]:
+        return GLOVES
+    if y < cuts[SHOE]:
+        return SHOES
+    if y > 0.3 and across < 0.12:
+        # The hairline rises from the nape (z = -0.04) to the forehead (z = 0.17), slowly behind the ears.
+        front = min(max((z + 0.04) / 0.21, 0.0), 1.0)
+        if y > cuts[HAIR_BACK] + (cuts[HAIR_FRONT] - cuts[HAIR_BACK]) * front * front * (3 - 2 * front):
+            return HAIR
+    if across < cuts[SLEEVE] and y > cuts[HEM] and y < 0.345:
+        from_neck = x * x + (z - 0.03) * (z - 0.03) + 0.8 * (y - 0.31) * (y - 0.31)
+        in_v = z > 0.03 and y > 0.24 - cuts[VNECK] + 1.6 * across and cuts[VNECK] > 0
+        if from_neck > cuts[NECK] * cuts[NECK] and not in_v:
+            return TOP
+    if y < cuts[WAIST] and y > cuts[LEG] and across < 0.3:
+        return BOTTOM
+    if y < cuts[SOCK]:
+        return SOCKS
+    return SKIN
+
+
+@compiled(fastmath=SAFE_FASTMATH)
+def stand_off(rest, normals, template, cuts, thickness, bumps, out):
+    """Push clothed vertices of one body off the skin: rest (V, 3) -> out (V, 3), both in the T-pose.
+
+    ``bumps`` is a periodic volume of noise that makes loose cloth uneven; hair grows towards the crown.
+    """
+    wrap = bumps.shape[0] - 1
+    for i in range(rest.shape[0]):
+        x, y, z = template[i, 0], template[i, 1], template[i, 2]
+        layer = layer_at(cuts, x, y, z)
+        push = thickness[layer]
+        if layer == HAIR:
+            push *= min(max((y - cuts[HAIR_BACK]) / 0.06, 0.0), 1.0)
+        elif push > 0:
+            bump = bumps[int(x * 90) & wrap, int(y * 90) & wrap, int(z * 90) & wrap, 0]
+            push *= 1 + 0.5 * bump
+        for c in range(3):
+            out[i, c] = rest[i, c] + push * normals[i, c]
