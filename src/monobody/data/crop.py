@@ -14,17 +14,12 @@ Rules for placing crops: HMR's 150 pixel diagonal (Kanazawa et al., CVPR 2018, s
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from monobody.arrays import Array, constant_like
 from monobody.errors import UserError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Array = TypeVar("Array", np.ndarray, "Tensor")
 
 HMR_CROP_TO_DIAGONAL = 224 / 150
 """HMR scales a person to a diagonal of 150 pixels and cuts 224 pixels around its centre."""
@@ -56,12 +51,12 @@ class Crop:
 
     def to_crop(self, points_px: Array) -> Array:
         """Turn picture points (*b, 2) in pixels into crop coordinates in [-1, 1]; numpy or torch."""
-        axes, centre = _like(points_px, self.axes()), _like(points_px, np.asarray(self.centre_px))
+        axes, centre = constant_like(points_px, self.axes()), constant_like(points_px, np.asarray(self.centre_px))
         return (points_px - centre) @ axes * (2 / self.size_px)
 
     def to_picture(self, points_ndc: Array) -> Array:
         """Turn crop coordinates (*b, 2) into picture points in pixels; the exact inverse of :meth:`to_crop`."""
-        axes, centre = _like(points_ndc, self.axes()), _like(points_ndc, np.asarray(self.centre_px))
+        axes, centre = constant_like(points_ndc, self.axes()), constant_like(points_ndc, np.asarray(self.centre_px))
         return centre + (points_ndc @ axes.T) * (self.size_px / 2)
 
     def corners_px(self) -> Float[np.ndarray, "4 2"]:
@@ -116,7 +111,7 @@ def turn_back(rotation_root: Array, angle_rad: float) -> Array:
     """
     cos, sin = math.cos(angle_rad), math.sin(angle_rad)
     turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    return _like(rotation_root, turn) @ rotation_root
+    return constant_like(rotation_root, turn) @ rotation_root
 
 
 def checked_box(box_px: Sequence[float], width_px: int, height_px: int) -> tuple[float, float, float, float]:
@@ -136,11 +131,3 @@ def checked_box(box_px: Sequence[float], width_px: int, height_px: int) -> tuple
     if x1 - x0 < 1 or y1 - y0 < 1:
         raise UserError(f"The box {shown} lies outside of the picture, which has {width_px} x {height_px} pixels.")
     return x0, y0, x1, y1
-
-
-def _like(reference: Array, constant: np.ndarray) -> Array:
-    """Give a constant the array type, precision and device of ``reference``, without importing torch."""
-    if isinstance(reference, np.ndarray):
-        kind = reference.dtype if reference.dtype.kind == "f" else np.float64
-        return constant.astype(kind)
-    return reference.new_tensor(constant.tolist())

@@ -14,17 +14,16 @@ This file has the engine for CPUs (loops compiled by numba, one picture at a tim
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, cast
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from monobody.arrays import Array
 from monobody.jit import compiled
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Array = TypeVar("Array", np.ndarray, "Tensor")
 
 NEAR_M = 1e-3
 """Nearest depth that is drawn, metres."""
@@ -73,20 +72,26 @@ def rasterise(
         if engine == "torch":
             raise ValueError("The torch engine takes tensors: pass torch.from_numpy(vertices_px) and faces alike.")
         return _rasterise_numpy(vertices_px, np.asarray(faces), height, width, front_only)
+    return _rasterise_torch(vertices_px, cast("Tensor", faces), height, width, engine, front_only)
+
+
+def _rasterise_torch(
+    vertices_px: "Tensor", faces: "Tensor", height: int, width: int, engine: str, front_only: bool
+) -> "Fragments[Tensor]":
+    import torch
+
     from monobody.render.raster_torch import attributes_at, visible_triangles
 
     if engine == "torch":
         triangle = visible_triangles(vertices_px, faces, height, width, front_only=front_only)
     else:
-        import torch
-
         on_cpu = _rasterise_numpy(vertices_px.detach().cpu().numpy(), faces.cpu().numpy(), height, width, front_only)
-        triangle = torch.from_numpy(on_cpu.triangle).to(vertices_px.device)
+        depth, triangle, barycentrics = (
+            torch.from_numpy(part).to(vertices_px.device)
+            for part in (on_cpu.depth, on_cpu.triangle, on_cpu.barycentrics)
+        )
         if not (vertices_px.requires_grad and torch.is_grad_enabled()):
-            depth, barycentrics = torch.from_numpy(on_cpu.depth), torch.from_numpy(on_cpu.barycentrics)
-            return Fragments(
-                depth=depth.to(triangle.device), triangle=triangle, barycentrics=barycentrics.to(triangle.device)
-            )
+            return Fragments(depth=depth, triangle=triangle, barycentrics=barycentrics)
     depth, barycentrics = attributes_at(vertices_px, faces, triangle)
     return Fragments(depth=depth, triangle=triangle, barycentrics=barycentrics)
 
