@@ -17,8 +17,13 @@ from monobody.data.crop import Crop
 MARGIN = 1.25
 """Square side over circle diameter, MediaPipe's ``RectTransformationCalculator`` of the pose graphs."""
 
-RADIUS_OF_REACH = 1.0
-"""Radius of the detector's circle over the distance from the hip centre to the farthest joint."""
+REACH, TRUNK, DROP = 1.07, 1.6, 0.03
+"""The circle's radius is ``REACH * max(farthest joint from the hips' middle, TRUNK * length of the trunk)``; the hip
+centre lies ``DROP`` radii below the hips' middle, along the body's axis.
+
+Fitted to where the detector puts people whose 14 joints are known (85 of 360 photos of LSP Extended with at least 75 % of the
+limb joints right, :mod:`benchmarks/detection.py`). About this rule the detector scatters by 10 % of the size, 5 degrees
+of the angle (95 % within 13), and 4 (sideways) and 6 (along the axis) hundredths of the radius."""
 
 
 def region_from_points(hip_px: Float[np.ndarray, "2"], full_body_px: Float[np.ndarray, "2"]) -> Crop:
@@ -58,11 +63,14 @@ def region_from_joints(joints_px: Float[np.ndarray, "14 2"], visible: Bool[np.nd
         shoulders = _middle(joints, known, (12, 13))
     centre = box_middle if hips is None else hips
     reach = float(np.linalg.norm(joints[known] - centre, axis=1).max())
-    axis = np.array([0.0, -1.0]) if shoulders is None else shoulders - centre
+    up = np.zeros(2) if shoulders is None else shoulders - centre
+    trunk = float(np.linalg.norm(up))
+    across, down = up / trunk if trunk > 0 else (0.0, -1.0)
+    radius = REACH * max(reach, TRUNK * trunk if hips is not None else 0.0, 1.0)
     return Crop(
-        centre_px=(float(centre[0]), float(centre[1])),
-        size_px=2.0 * MARGIN * RADIUS_OF_REACH * max(reach, 1.0),
-        angle_rad=math.atan2(axis[0], -axis[1]) if np.abs(axis).max() > 0 else 0.0,
+        centre_px=(float(centre[0] - DROP * radius * across), float(centre[1] - DROP * radius * down)),
+        size_px=2.0 * MARGIN * radius,
+        angle_rad=math.atan2(across, -down),
     )
 
 
