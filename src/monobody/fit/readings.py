@@ -63,7 +63,7 @@ class Readings:
     def save(self, path: str | Path) -> None:
         """Write the readings as one compressed npz file."""
         with atomic_write(path, suffix=".npz") as temporary:
-            np.savez_compressed(temporary, **self._arrays())
+            np.savez_compressed(temporary, allow_pickle=False, **self._arrays())
 
     def __len__(self) -> int:
         return len(self.image)

@@ -9,7 +9,7 @@ Gradient Descent", Song et al., ECCV 2020, arXiv:2008.08474). Features of the pi
 Points are moved and scaled to a common frame first, so the answer moves along with the crop, exactly.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -20,12 +20,24 @@ from monobody.body.kinematics import JointBody
 from monobody.body.landmarks import COUNT, Landmarks
 from monobody.body.model import Body
 from monobody.body.rotation import axis_angle_to_matrix, matrix_to_rotation_6d, rotation_6d_to_matrix
+from monobody.camera import project_weak
 from monobody.models.output import BETAS, JOINTS, HMROutput, standing_pose
 
 ROTATION_NUMBERS = JOINTS * 6
 STATE = 3 + ROTATION_NUMBERS + BETAS
 LARGEST_ERROR = 2.0
 """Differences between landmarks are cut here (in spreads of the person, and metres): outliers must not shout."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A body, and where it has its joints in metres and the crop's camera frame."""
+
+    output: HMROutput
+    points_m: Float[Tensor, "b 35 3"]
+    """The landmarks."""
+    joints_m: Float[Tensor, "b 14 3"]
+    """The set lsp14."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +90,7 @@ class FeedbackRegressor(nn.Module):
         nn.init.xavier_uniform_(self.correction.weight, gain=0.1)
         nn.init.zeros_(self.correction.bias)
 
-    def forward(self, landmarks: Landmarks, features: Float[Tensor, "b f"] | None = None) -> list[HMROutput]:
+    def forward(self, landmarks: Landmarks, features: Float[Tensor, "b f"] | None = None) -> list[Estimate]:
         """Return the estimate after every iteration, in the frame of each person's crop; the last is the result."""
         frame = common_frame(landmarks)
         image = (landmarks.image - frame.centre) / frame.spread
@@ -88,24 +100,25 @@ class FeedbackRegressor(nn.Module):
         given = torch.cat([image, score, world, world_score], dim=-1).flatten(1)
         seen = self.look(features) if self.look is not None and features is not None else 0.0
 
-        state = self.mean.expand(len(given), -1)
-        outputs = []
+        state = self.mean[None]
+        estimate = self._estimate(state)
+        estimates = []
         for _ in range(self.iterations):
-            output = self._output(state)
-            points = self.points(output)
-            projected = output.camera[:, None, :1] * (points[..., :2] + output.camera[:, None, 1:])
-            wrong_image = _cut(image - projected) * known
-            wrong_world = _cut(world - _centred(points, world_score)) * world_known
+            wrong_image = _cut(image - project_weak(estimate.points_m, estimate.output.camera)) * known
+            wrong_world = _cut(world - _centred(estimate.points_m, world_score)) * world_known
             wrong = torch.cat([wrong_image, wrong_world], dim=-1).flatten(1)
+            state = state.expand(len(given), -1)
             h = self.input(torch.cat([given, wrong, state], dim=1)) + seen
             state = state + self.correction(self.blocks(h))
-            outputs.append(_into_crop(self._output(state), frame))
-        return outputs
+            estimate = self._estimate(state)
+            estimates.append(replace(estimate, output=_into_crop(estimate.output, frame)))
+        return estimates
 
-    def points(self, output: HMROutput) -> Float[Tensor, "b 35 3"]:
-        """Return where an output's body has the landmarks: metres, the crop's camera frame."""
+    def _estimate(self, state: Float[Tensor, "b n"]) -> Estimate:
+        output = self._output(state)
         sets = self.joint_body(output.rotations, output.betas)
-        return torch.cat([sets["blazepose33"], sets["lsp14"][:, 12:]], dim=1)
+        points = torch.cat([sets["blazepose33"], sets["lsp14"][:, 12:]], dim=1)
+        return Estimate(output=output, points_m=points, joints_m=sets["lsp14"])
 
     @staticmethod
     def _output(state: Float[Tensor, "b n"]) -> HMROutput:

@@ -123,13 +123,13 @@ class BlazeRegressor(nn.Module):
             world_score=score,
         )
         # Values from 0 to 6, most of them small.
-        return self.feedback(given, pooled / 3)
+        return [estimate.output for estimate in self.feedback(given, pooled / 3)]
 
 
 class HMR(nn.Module):
     """An encoder and an iterative regressor: RGB crops in, posed bodies out."""
 
-    def __init__(self, name: str, encoder: nn.Module, regressor: IterativeRegressor, *, input_size: int) -> None:
+    def __init__(self, name: str, encoder: nn.Module, regressor: nn.Module, *, input_size: int) -> None:
         super().__init__()
         self.name = name
         self.input_size = input_size

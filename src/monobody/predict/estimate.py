@@ -66,7 +66,7 @@ class LandmarkEstimator:
             landmarks, **{field.name: getattr(landmarks, field.name).to(self.device) for field in fields(landmarks)}
         )
         with torch.inference_mode():
-            return _joined([self.model(moved)[-1]])
+            return _joined([self.model(moved)[-1].output])
 
 
 class MeanPose:
