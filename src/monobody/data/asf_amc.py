@@ -48,6 +48,7 @@ def read_asf_amc(asf_path: str | Path, amc_path: str | Path, *, fps: float = _CM
 def _parse_asf(text: str) -> tuple[dict[str, _Bone], dict[str, list[str]], tuple[str, ...]]:
     """Return bones by name, children by name, and the order of the root's values."""
     sections: dict[str, list[list[str]]] = {}
+    current: list[list[str]] = []
     for line in text.splitlines():
         words = line.split("#")[0].replace("(", " ").replace(")", " ").split()
         if words and words[0].startswith(":"):

@@ -18,13 +18,13 @@ from torch import Tensor
 class Appearance:
     """How often and how strongly a picture is changed; strengths are standard deviations unless said otherwise."""
 
-    brightness: float = 0.22
+    brightness: float = 0.16
     """Of the logarithm of the overall gain."""
-    contrast: float = 0.22
+    contrast: float = 0.15
     """Of the logarithm of the contrast about the mean."""
-    saturation: float = 0.3
+    saturation: float = 0.2
     """Of the logarithm of the saturation."""
-    cast: float = 0.06
+    cast: float = 0.05
     """Of the logarithm of each channel's gain."""
     gamma: float = 0.15
     """Of the logarithm of the exponent."""
@@ -40,7 +40,7 @@ class Appearance:
     """Largest standard deviation of the noise, in 8-bit levels."""
     jpeg_share: float = 0.25
     """Share of pictures compressed again, at quality 25 to 85."""
-    erase_share: float = 0.15
+    erase_share: float = 0.1
     """Share of pictures with one to three flat or noisy rectangles over them."""
 
 

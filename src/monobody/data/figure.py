@@ -23,6 +23,7 @@ class Figure:
     transforms: Float[np.ndarray, "24 3 4"]
     translation_m: Float[np.ndarray, "3"]
     rotations: Float[np.ndarray, "24 3 3"]
+    axis_angle: Float[np.ndarray, "24 3"]
     betas: Float[np.ndarray, "10"]
     outfit: Outfit
     skin: int
@@ -39,8 +40,8 @@ class Drawing:
 
     rgba: Float[np.ndarray, "h w 4"]
     """Premultiplied linear light, ``oversampling`` times as fine as the picture."""
-    parts: UInt8[np.ndarray, "h w"]
-    """One plus the body part at each pixel of the picture."""
+    part: UInt8[np.ndarray, "h w"]
+    """One plus the body part (of 24) at each pixel of ``rgba``, 0 where it is empty."""
     x0: int
     y0: int
     """The window's first pixel in the picture."""
@@ -89,6 +90,7 @@ class FigurePainter:
         pixels[:, :2] *= oversampling
         rows, columns = height * oversampling, width * oversampling
         depth, triangle = np.empty((rows, columns), np.float32), np.empty((rows, columns), np.int32)
+        part = np.empty((rows, columns), np.uint8)
         bary, rgba = np.empty((rows, columns, 3), np.float32), np.empty((rows, columns, 4), np.float32)
         raster_one(pixels, body.faces, depth, triangle, bary, True)
         sun_direction = (world_from_camera.T @ light.sun_direction).astype(np.float32)
@@ -100,11 +102,10 @@ class FigurePainter:
             normals, vertices, self.eyes, self.uv, self.uv_faces, outfit.cuts, outfit.pattern, outfit.colour, outfit.scale,
             outfit.tile, outfit.grain, outfit.folds, self.textures.skins[figure.skin], figure.skin_gain,
             self.textures.tiles, self.bumps, LINEAR, np.ascontiguousarray(world_from_camera, np.float32),
-            light.irradiance, sun_direction, light.sun, shadow, shadow_frame, shadows, rgba,
+            light.irradiance, sun_direction, light.sun, shadow, shadow_frame, shadows, self.part,
+            rgba, part,
         )  # fmt: skip
-        seen = triangle[::oversampling, ::oversampling]
-        parts = np.where(seen >= 0, self.part[body.faces[np.maximum(seen, 0), 0]], 0).astype(np.uint8)
-        return Drawing(rgba=rgba, parts=parts, x0=int(low[0]), y0=int(low[1]))
+        return Drawing(rgba=rgba, part=part, x0=int(low[0]), y0=int(low[1]))
 
     def _shadow(self, vertices: np.ndarray, sun_direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rasterise the body as the sun sees it: depths, and the frame that takes camera points to (u, v, depth)."""
@@ -112,13 +113,14 @@ class FigurePainter:
         right = np.cross(forward, np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.9 else np.array([1.0, 0.0, 0.0]))
         right /= np.linalg.norm(right)
         axes = np.stack([right, np.cross(forward, right), forward]).astype(np.float32)
-        seen = vertices @ axes.T
-        low, high = seen.min(0), seen.max(0)
-        cell = (SHADOW_SIZE - 4) / max(float((high - low)[:2].max()), 1e-3)
-        # From 100 m away the sun's rays are parallel enough for a perspective-correct rasteriser.
-        shift = np.array([2 - low[0] * cell, 2 - low[1] * cell, 100 - low[2]], np.float32)
-        frame = np.concatenate([axes * np.array([[cell], [cell], [1]], np.float32), shift[:, None]], axis=1)
-        pixels = seen * np.array([cell, cell, 1], np.float32) + shift
+        # The person fits in a ball about their middle. From 100 m away the sun's rays are parallel enough for a
+        # perspective-correct rasteriser.
+        middle = 0.5 * (vertices[::64].min(0) + vertices[::64].max(0))
+        radius = 1.06 * float(np.linalg.norm(vertices[::64] - middle, axis=1).max())
+        scale = np.array([SHADOW_SIZE / 2 / radius, SHADOW_SIZE / 2 / radius, 1], np.float32)
+        shift = np.array([SHADOW_SIZE / 2, SHADOW_SIZE / 2, 100], np.float32) - scale * (axes @ middle)
+        frame = np.concatenate([axes * scale[:, None], shift[:, None]], axis=1)
+        pixels = vertices @ frame[:, :3].T + frame[:, 3]
         depth = np.empty((SHADOW_SIZE, SHADOW_SIZE), np.float32)
         triangle = np.empty((SHADOW_SIZE, SHADOW_SIZE), np.int32)
         raster_one(pixels.astype(np.float32), self.body.faces, depth, triangle, np.empty((0, 0, 3), np.float32), False)

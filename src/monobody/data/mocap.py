@@ -47,6 +47,9 @@ _NAMES = {
     "left_ankle": "lfoot LeftFoot LeftAnkle Neo_LeftFoot lFoot left_ankle DEF-foot.L foot_l foot.L",
     "left_foot": "ltoes LeftToeBase LeftToe Neo_LeftToeBase DEF-toe.L ball_l toe2-1.L",
 }
+# Where the bone that starts at a joint is not the one whose turn counts: CMU's forearm twists in a bone of its own
+# between wrist and hand.
+_STARTS = {"left_wrist": f"lwrist LeftWrist {_NAMES['left_wrist']}"}
 _POOL_POINT = {"foot": "toe"}
 
 
@@ -134,7 +137,7 @@ def from_skeleton(
         to_y_up = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
         rotations, positions = to_y_up @ rotations @ to_y_up.T, positions @ to_y_up.T
     names = [name.split(":")[-1] for name in motion.names]
-    bones = {joint: _bone_of(joint, names) for joint in POINTS}
+    bones = {joint: _bone_of(joint, names, _NAMES | _STARTS) for joint in POINTS}
     missing = [joint for joint, bone in bones.items() if bone is None]
     if missing:
         raise UserError(
@@ -158,9 +161,9 @@ def action_of(label: str) -> str:
     return "walk" if words and words[0] in ("walk", "walking") else " ".join(words) or "unnamed"
 
 
-def _bone_of(joint: str, names: list[str]) -> int | None:
+def _bone_of(joint: str, names: list[str], known: dict[str, str] = _NAMES) -> int | None:
     """Find the source's bone under a joint of the body, by the first of its known names."""
-    candidates = _NAMES[joint.replace("right_", "left_")].split()
+    candidates = known[joint.replace("right_", "left_")].split()
     if joint.startswith("right_"):
         candidates = [_other_side(name) for name in candidates]
     return next((names.index(name) for name in candidates if name in names), None)

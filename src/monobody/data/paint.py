@@ -81,9 +81,13 @@ def project(vertices, translation, focal_px, principal_x, principal_y, pixels):
 def paint(
     triangle, bary, depth, focal_px, faces, template, template_normals, normals, vertices, eyes, uv, uv_faces,
     cuts, pattern, colour, scale, tile_of, grain, folds, skin, skin_gain, tiles, bumps, linear,
-    world_from_camera, irradiance, sun_direction, sun, shadow, shadow_frame, crevices, out,
+    world_from_camera, irradiance, sun_direction, sun, shadow, shadow_frame, crevices, part_of,
+    out, part,
 ):  # fmt: skip
-    """Colour one rasterised person: premultiplied linear RGBA (H, W, 4) in ``out``; empty pixels are zeros."""
+    """Colour one rasterised person: premultiplied linear RGBA (H, W, 4) in ``out``; empty pixels are zeros.
+
+    ``part`` gets the label of the seen vertex out of ``part_of``, 0 where there is nobody.
+    """
     height, width = triangle.shape
     skin_height, skin_width = skin.shape[:2]
     tile_size, tile_wrap, wrap = np.float32(tiles.shape[1]), tiles.shape[1] - 1, bumps.shape[0] - 1
@@ -92,6 +96,7 @@ def paint(
         for px in range(width):
             k = triangle[py, px]
             if k < 0:
+                part[py, px] = 0
                 for c in range(4):
                     out[py, px, c] = 0
                 continue
@@ -102,6 +107,7 @@ def paint(
                 nearest = j
             elif b2 > b0:
                 nearest = m
+            part[py, px] = part_of[nearest]
             x = b0 * template[i, 0] + b1 * template[j, 0] + b2 * template[m, 0]
             y = b0 * template[i, 1] + b1 * template[j, 1] + b2 * template[m, 1]
             z = b0 * template[i, 2] + b1 * template[j, 2] + b2 * template[m, 2]
@@ -257,10 +263,10 @@ def _sunlit(shadow, frame, x, y, z):
 
 
 @compiled(fastmath=SAFE_FASTMATH)
-def lay_over(canvas, person, factor, x0, y0, coverage):
+def lay_over(canvas, person, person_part, factor, x0, y0, coverage, parts):
     """Average ``factor`` x ``factor`` cells of a premultiplied person and lay it over the linear canvas at (x0, y0).
 
-    ``coverage`` (H, W) gets the person's share of each pixel.
+    ``coverage`` (H, W) gets the person's share of each pixel, ``parts`` (H, W; none if empty) a body part seen there.
     """
     weight = np.float32(1.0 / (factor * factor))
     for row in range(person.shape[0] // factor):
@@ -278,6 +284,8 @@ def lay_over(canvas, person, factor, x0, y0, coverage):
             y, x = y0 + row, x0 + column
             alpha *= weight
             coverage[y, x] = alpha
+            if parts.shape[0] > 0:
+                parts[y, x] = person_part[row * factor + factor // 2, column * factor + factor // 2]
             canvas[y, x, 0] = canvas[y, x, 0] * (1 - alpha) + red * weight
             canvas[y, x, 1] = canvas[y, x, 1] * (1 - alpha) + green * weight
             canvas[y, x, 2] = canvas[y, x, 2] * (1 - alpha) + blue * weight

@@ -21,8 +21,8 @@ REACH, TRUNK, DROP = 1.07, 1.6, 0.03
 """The circle's radius is ``REACH * max(farthest joint from the hips' middle, TRUNK * length of the trunk)``; the hip
 centre lies ``DROP`` radii below the hips' middle, along the body's axis.
 
-Fitted to where the detector puts people whose 14 joints are known (85 of 360 photos of LSP Extended with at least 75 % of the
-limb joints right, :mod:`benchmarks/detection.py`). About this rule the detector scatters by 10 % of the size, 5 degrees
+Fitted to where the detector puts people whose 14 joints are known (the 85 of 360 photos of LSP Extended where it has at
+least 75 % of the limb joints right). About this rule the detector scatters by 10 % of the size, 5 degrees
 of the angle (95 % within 13), and 4 (sideways) and 6 (along the axis) hundredths of the radius."""
 
 

@@ -15,7 +15,7 @@ samples by any angle, so that a wrongly turned region is not fatal (HMR, section
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 import numpy as np
@@ -77,7 +77,7 @@ class Augment:
     """Share of samples turned by a uniformly random angle instead."""
     mirror_share: float = 0.5
     """Share of samples mirrored."""
-    appearance: Appearance | None = Appearance()
+    appearance: Appearance | None = field(default_factory=Appearance)
     """Changes of colour, sharpness and compression; None leaves the pixels alone."""
 
 

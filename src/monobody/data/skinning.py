@@ -33,7 +33,8 @@ class SkinnedBody:
     faces: Int[np.ndarray, "f 3"]
     keypoint_sets: dict[str, slice]
     """Rows of the stacked regressors that belong to each joint set."""
-    keypoint_rows: Int[np.ndarray, "n"]
+    keypoint_starts: Int[np.ndarray, "k"]
+    """The regressors as a compressed sparse matrix: where each row starts, its vertices, their weights."""
     keypoint_vertices: Int[np.ndarray, "n"]
     keypoint_weights: Float[np.ndarray, "n"]
 
@@ -66,7 +67,7 @@ class SkinnedBody:
             weight=kept / kept.sum(axis=1, keepdims=True),
             faces=faces,
             keypoint_sets=sets,
-            keypoint_rows=keypoint_rows.astype(np.int32),
+            keypoint_starts=np.searchsorted(keypoint_rows, np.arange(start + 1)).astype(np.int32),
             keypoint_vertices=keypoint_vertices.astype(np.int32),
             keypoint_weights=stacked[keypoint_rows, keypoint_vertices],
         )
@@ -93,15 +94,24 @@ class SkinnedBody:
                 continue
             turned[:, joint] = turned[:, parent] @ rotations[:, joint]
             bone = rest[:, joint] - rest[:, parent]
-            posed[:, joint] = posed[:, parent] + np.einsum("nab,nb->na", turned[:, parent], bone)
-        shift = posed - np.einsum("njab,njb->nja", turned, rest)
+            posed[:, joint] = posed[:, parent] + (turned[:, parent] @ bone[..., None])[..., 0]
+        shift = posed - (turned @ rest[..., None])[..., 0]
         return np.concatenate([turned, shift[..., None]], axis=-1).astype(np.float32)
+
+    def rooted(
+        self, transforms: Float[np.ndarray, "24 3 4"], root: Float[np.ndarray, "3 3"], betas: Float[np.ndarray, "10"]
+    ) -> Float[np.ndarray, "24 3 4"]:
+        """Turn a body that was posed with an identity root about its root joint."""
+        pelvis = (self.joint_template[0] + self.joint_basis[0] @ betas).astype(np.float32)
+        turned = root @ transforms
+        turned[:, :, 3] += pelvis - root @ pelvis
+        return turned
 
     def keypoints(self, vertices_m: Float[np.ndarray, "v 3"]) -> dict[str, Float[np.ndarray, "k 3"]]:
         """Return the joints of every set on a posed body."""
         count = max(rows.stop for rows in self.keypoint_sets.values())
-        out = np.zeros((count, 3), np.float32)
-        _accumulate(self.keypoint_rows, self.keypoint_vertices, self.keypoint_weights, vertices_m, out)
+        out = np.empty((count, 3), np.float32)
+        _regress(self.keypoint_starts, self.keypoint_vertices, self.keypoint_weights, vertices_m, out)
         return {name: out[rows] for name, rows in self.keypoint_sets.items()}
 
 
@@ -148,8 +158,14 @@ def add_normals(vertices, faces, out):
         out[i, 2] /= length
 
 
-@compiled()
-def _accumulate(rows, vertices, weights, points, out):
-    for k in range(rows.shape[0]):
-        for c in range(3):
-            out[rows[k], c] += weights[k] * points[vertices[k], c]
+@compiled(fastmath=SAFE_FASTMATH)
+def _regress(starts, columns, weights, points, out):
+    """Multiply a sparse matrix, its rows at ``starts``, with points (V, 3)."""
+    for row in range(out.shape[0]):
+        x = y = z = np.float32(0)
+        for k in range(starts[row], starts[row + 1]):
+            w, p = weights[k], columns[k]
+            x += w * points[p, 0]
+            y += w * points[p, 1]
+            z += w * points[p, 2]
+        out[row, 0], out[row, 1], out[row, 2] = x, y, z

@@ -82,9 +82,13 @@ PLAIN = Setting(size=128, margin=1.1, oversampling=2, shadows=False, bystanders=
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Bodies made together: rest vertices with correctives, and what poses them (root not yet in the camera)."""
+    """Bodies made together."""
 
     rest: Float[np.ndarray, "16 v 3"]
+    """T-posed vertices with shape and pose correctives."""
+    transforms: Float[np.ndarray, "16 24 3 4"]
+    """What poses them, but for the root's rotation."""
+    axis_angle: Float[np.ndarray, "16 24 3"]
     rotations: Float[np.ndarray, "16 24 3 3"]
     betas: Float[np.ndarray, "16 10"]
 
@@ -126,6 +130,7 @@ class SyntheticPeople:
         data = body or load_body_data()
         self.body = SkinnedBody.from_data(data)
         self.painter = FigurePainter(data, self.body, self.textures)
+        self.grain = np.random.default_rng(seed).standard_normal((2 * setting.size, 2 * setting.size, 3), np.float32)
         self._block = lru_cache(maxsize=2)(self._make_block)
 
     def __iter__(self) -> Iterator[SyntheticSample]:
@@ -156,7 +161,10 @@ class SyntheticPeople:
         rng = np.random.default_rng([self.seed, 2 + int(self.held_out), number])
         rotations = sample_rotations(self.poses, BLOCK, rng, held_out=self.held_out)
         betas = np.stack([sample_betas(rng) for _ in range(BLOCK)])
-        return _Block(self.body.shaped(rotations, betas), rotations, betas)
+        rootless = rotations.copy()
+        rootless[:, 0] = np.eye(3)
+        transforms = self.body.transforms(rootless, betas)
+        return _Block(self.body.shaped(rotations, betas), transforms, to_axis_angle(rotations), rotations, betas)
 
     def _stand(
         self, block: _Block, place: int, view: View, rng: np.random.Generator
@@ -164,7 +172,7 @@ class SyntheticPeople:
         """Pose a body before the camera; return it, its joints, and the lsp14 joints on the plane one metre away."""
         rotations, betas = block.rotations[place].copy(), block.betas[place]
         rotations[0] = root_in_camera(rotations[0], view)
-        transforms = self.body.transforms(rotations[None], betas[None])[0]
+        transforms = self.body.rooted(block.transforms[place], rotations[0], betas)
         bare = np.empty_like(block.rest[place])
         skin(block.rest[place], self.body.weight_joint, self.body.weight, transforms, bare)
         joints = self.body.keypoints(bare)
@@ -177,6 +185,7 @@ class SyntheticPeople:
             transforms=transforms,
             translation_m=translation,
             rotations=rotations,
+            axis_angle=np.concatenate([to_axis_angle(rotations[:1]), block.axis_angle[place][1:]]),
             betas=betas,
             outfit=sample_outfit(rng, len(self.textures.tiles)),
             skin=int(rng.integers(len(self.textures.skins))),
@@ -234,34 +243,31 @@ class SyntheticPeople:
             )
             if drawn is None:
                 continue
-            lay_over(canvas, drawn.rgba, setting.oversampling, drawn.x0, drawn.y0, coverage)
-            if figure is cast[0]:
-                mask = coverage
-                height, width = drawn.parts.shape
-                parts[drawn.y0 : drawn.y0 + height, drawn.x0 : drawn.x0 + width] = drawn.parts
-            else:
-                mask *= 1 - coverage
+            lay_over(
+                canvas, drawn.rgba, drawn.part, setting.oversampling, drawn.x0, drawn.y0, coverage,
+                parts if figure is cast[0] else np.empty((0, 0), np.uint8),
+            )  # fmt: skip
+            mask = coverage if figure is cast[0] else mask * (1 - coverage)
         image = encoded(canvas, exposure)
         if rng.random() < setting.occluders:
             cover = occlude(rng, self.textures, image, points["lsp14"])
             mask *= 1 - cover
         if setting.finish:
-            image = _finished(image, rng)
+            image = _finished(image, self.grain, rng)
         parts[mask < 0.5] = 0
         return _labelled(cast[0], image, mask, parts, points, keypoints, focal, principal)
 
 
-def _finished(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Blur and noise as a camera adds them."""
+def _finished(image: np.ndarray, grain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Blur and add noise as a camera does; the noise is a random window of ``grain``."""
     if rng.random() < 0.35:
         from PIL import Image, ImageFilter
 
-        image = np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.3))))
+        image = np.asarray(Image.fromarray(image).filter(ImageFilter.BoxBlur(rng.uniform(0.2, 1.2))))
     if rng.random() < 0.4:
-        grain = rng.standard_normal((*image.shape[:2], 1), np.float32) + 0.5 * rng.standard_normal(
-            image.shape, np.float32
-        )
-        image = np.clip(image + rng.uniform(1, 7) * grain, 0, 255).astype(np.uint8)
+        y, x = (rng.integers(0, grain.shape[0] - size + 1) for size in image.shape[:2])
+        window = grain[y : y + image.shape[0], x : x + image.shape[1]]
+        image = np.clip(image + rng.uniform(1, 7) * window, 0, 255).astype(np.uint8)
     return image
 
 
@@ -283,7 +289,7 @@ def _labelled(
         betas=figure.betas,
         mask=np.round(255 * mask).astype(np.uint8),
         parts=parts,
-        theta=np.concatenate([camera, to_axis_angle(figure.rotations).ravel(), figure.betas]).astype(np.float32),
+        theta=np.concatenate([camera, figure.axis_angle.ravel(), figure.betas]).astype(np.float32),
         keypoints={name: (points[name].astype(np.float32), joints[name]) for name in points},
         translation_m=figure.translation_m,
         focal_px=focal_px,
