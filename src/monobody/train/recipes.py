@@ -1,0 +1,163 @@
+"""The recipes: each a function that returns one frozen dataclass, with its command, hardware, time and result."""
+
+from dataclasses import dataclass, field
+
+from monobody.errors import UserError
+from monobody.train.hmr_task import LossWeights
+from monobody.train.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CachedStage:
+    """A first stage with the encoder frozen and its features cached; see `train/feature_task.py`."""
+
+    rows: int = 16_000
+    """Augmented crops to cache."""
+    steps: int = 4_000
+    """Steps of the regressor on them."""
+    batch: int = 256
+    rate: float = 5e-4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Everything that decides what comes out of a training, besides the data."""
+
+    name: str
+    model: str
+    """Name of the network, for `models.hmr.build_model`; or `lift`."""
+    plan: Plan
+    batch: int = 32
+    """Rows in a batch, for each process."""
+    workers: int = 1
+    """Processes that make rows."""
+    photo_share: float = 1 / 3
+    """How much of the rows are photos; the others are synthetic people."""
+    regressor_rate: float = 3e-4
+    encoder_rate: float = 1e-4
+    frozen_residuals: int = 0
+    """`hmr-small`: how many of the trunk's 14 inverted residuals stay as they are, from the input on."""
+    frozen_depthwise: bool = False
+    """`hmr-small`: depthwise filters stay as they are."""
+    weights: LossWeights = field(default_factory=LossWeights)
+    cached: CachedStage | None = None
+    validation_synthetic: int = 200
+    validation_photos: int = 250
+
+
+def hmr_small() -> Recipe:
+    """The default network: HMR on BlazePose's trunk, 256 px crops, first on cached features, then end to end.
+
+    Command:  monobody train hmr-small --data DATA --out runs/hmr-small
+    Hardware: one processor core for the network, a second for the rows
+    Time:     95 minutes
+    Result:   see the model card `weights/hmr-small.json`
+    """
+    return Recipe(
+        name="hmr-small",
+        model="hmr-small",
+        plan=Plan(minutes=95, clip_norm=20.0, device="cpu"),
+        frozen_residuals=2,
+        frozen_depthwise=True,
+        cached=CachedStage(),
+    )
+
+
+def hmr_small_finetune() -> Recipe:
+    """The default network on a graphics card, all of its weights, from where the shipped ones stand.
+
+    Command:  make train-device
+    Hardware: one graphics card; people are rendered on it
+    Time:     as given, in pieces of 9 minutes
+    Result:   not measured yet
+    """
+    return Recipe(
+        name="hmr-small-finetune",
+        model="hmr-small",
+        plan=Plan(minutes=25, clip_norm=20.0, average_decay=0.9995, validate_minutes=3, checkpoint_minutes=2),
+        batch=256,
+        workers=8,
+        regressor_rate=3e-4,
+        encoder_rate=2e-4,
+    )
+
+
+def hmr_resnet18() -> Recipe:
+    """HMR on a ResNet-18 from random weights, 224 px crops; wants a graphics card, or an ImageNet checkpoint.
+
+    Command:  monobody train hmr-resnet18 --data DATA --out runs/hmr-resnet18
+    Hardware: one graphics card
+    Time:     25 minutes
+    Result:   not measured yet; on two processor cores 18 % PCK@0.1 after 180,000 views
+    """
+    return Recipe(
+        name="hmr-resnet18",
+        model="hmr-resnet18",
+        plan=Plan(minutes=25, bf16=True, clip_norm=20.0, average_decay=0.9995),
+        batch=256,
+        workers=12,
+        regressor_rate=3e-4,
+        encoder_rate=3e-4,
+    )
+
+
+def hmr_resnet50() -> Recipe:
+    """The published network: HMR on a ResNet-50 with the published losses.
+
+    Command:  accelerate launch -m monobody.cli train hmr-resnet50 --data DATA --out runs/hmr-resnet50
+    Hardware: one or several graphics cards
+    Time:     HMR's authors took five days on one GTX 1080 Ti, from an ImageNet checkpoint
+    Result:   not measured
+    """
+    return Recipe(
+        name="hmr-resnet50",
+        model="hmr-resnet50",
+        plan=Plan(steps=500_000, bf16=True, clip_norm=None, final_rate=1.0),
+        batch=64,
+        workers=12,
+        regressor_rate=1e-5,
+        encoder_rate=1e-5,
+        weights=LossWeights(squared_joints=True),
+    )
+
+
+def tiny() -> Recipe:
+    """A few steps of the default network, to see that everything is in place.
+
+    Command:  monobody train tiny --data DATA --out runs/tiny
+    Hardware: any
+    Time:     a minute
+    Result:   none to speak of
+    """
+    return Recipe(
+        name="tiny",
+        model="hmr-small",
+        plan=Plan(steps=4, warmup_steps=1, log_every=1, clip_norm=20.0, device="cpu"),
+        batch=4,
+        workers=0,
+        frozen_residuals=2,
+        frozen_depthwise=True,
+        cached=CachedStage(rows=16, steps=5, batch=8),
+        validation_synthetic=8,
+        validation_photos=8,
+    )
+
+
+RECIPES = {
+    "hmr-small": hmr_small,
+    "hmr-small-finetune": hmr_small_finetune,
+    "hmr-resnet18": hmr_resnet18,
+    "hmr-resnet50": hmr_resnet50,
+    "tiny": tiny,
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return a recipe by its name.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name not in RECIPES:
+        raise UserError(f"There is no recipe {name!r}: choose one of {', '.join(RECIPES)}.")
+    return RECIPES[name]()
