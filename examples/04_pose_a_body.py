@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monobody.render.overlay import draw_overlay
 from PIL import Image
 
 from monobody.body.model import Body
 from monobody.body.rotation import axis_angle_to_matrix
 from monobody.body.skeleton import SKELETONS
 from monobody.camera import Camera
+from monobody.render.overlay import draw_overlay
 
 joints = SKELETONS["smpl24"].joints
 pose = torch.zeros(24, 3)

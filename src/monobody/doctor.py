@@ -15,7 +15,10 @@ OPTIONAL = ("accelerate", "tensorboard", "scipy", "torchvision")
 
 def examine() -> tuple[str, bool]:
     """Return the report, and whether everything needed is there."""
-    lines, healthy = [f"monobody {_version('monobody')}", f"python {platform.python_version()} ({sys.executable})"], True
+    lines, healthy = (
+        [f"monobody {_version('monobody')}", f"python {platform.python_version()} ({sys.executable})"],
+        True,
+    )
     lines.append(f"{platform.platform()}, {os.cpu_count()} cores")
     for package in PACKAGES:
         found = _version(package)
@@ -29,7 +32,9 @@ def examine() -> tuple[str, bool]:
             healthy = False
             lines.append(f"BROKEN  {error}")
     data = os.environ.get("MONOBODY_DATA")
-    lines.append(f"data    {data if data and Path(data).is_dir() else 'none ($MONOBODY_DATA; needed for training only)'}")
+    lines.append(
+        f"data    {data if data and Path(data).is_dir() else 'none ($MONOBODY_DATA; needed for training only)'}"
+    )
     lines.append("All is well." if healthy else "Install monobody again: pip install --force-reinstall monobody")
     return "\n".join(lines), healthy
 

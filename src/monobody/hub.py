@@ -1,8 +1,8 @@
 """The models: which there are, where their weights lie, whether these are whole, on what terms.
 
 A model is named, or given as a file. Weights that come with the package lie in ``weights/``; their SHA-256 (in
-``SHA256SUMS``, which ``sha256sum -c`` reads) is checked before they are used. A weights file carries its own card: data,
-terms, recipe, numbers.
+``SHA256SUMS``, which ``sha256sum -c`` reads) is checked before they are used. A weights file carries its own card:
+data, terms, recipe, numbers.
 """
 
 import json
