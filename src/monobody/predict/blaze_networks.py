@@ -4,6 +4,7 @@ Pictures go in as uint8 squares, raw tensors come out; what they mean is decoded
 and :mod:`~monobody.predict.landmarks`.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ class BlazeNetworks:
         import openvino
 
         core = openvino.Core()
-        options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+            # OpenVINO has threads of its own; one wish of the user should hold for them and torch's alike.
+            options["INFERENCE_NUM_THREADS"] = int(os.environ["OMP_NUM_THREADS"])
         self._detector, self._landmarks = (
             core.compile_model(verified(folder / name), "CPU", options).create_infer_request() for name in SHA256
         )

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from monobody.data.crop import Crop, extract
+from monobody.data.region import region_from_points
 from monobody.predict.blaze_networks import LANDMARK_SIZE_PX, blaze_networks
 
 COUNT = 33
@@ -53,6 +54,12 @@ def read_region(rgb: UInt8[np.ndarray, "h w 3"], crop: Crop) -> Reading:
         presence=presence,
         mask=_sigmoid(mask),
     )
+
+
+def read_again(rgb: UInt8[np.ndarray, "h w 3"], reading: Reading) -> Reading:
+    """Return a second reading in the region that the first one's auxiliary points define, as when MediaPipe tracks."""
+    hip_px, full_body_px = reading.auxiliary_px
+    return read_region(rgb, region_from_points(hip_px, full_body_px))
 
 
 def refine(places: Float[np.ndarray, "39 2"], heat: Float[np.ndarray, "64 64 39"]) -> Float[np.ndarray, "39 2"]:
