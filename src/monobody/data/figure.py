@@ -99,8 +99,8 @@ class FigurePainter:
             shadow, shadow_frame = self._shadow(vertices, sun_direction)
         paint(
             triangle, bary, depth, np.float32(focal_px * oversampling), body.faces, body.template, body.normals,
-            normals, vertices, self.eyes, self.uv, self.uv_faces, outfit.cuts, outfit.pattern, outfit.colour, outfit.scale,
-            outfit.tile, outfit.grain, outfit.folds, self.textures.skins[figure.skin], figure.skin_gain,
+            normals, vertices, self.eyes, self.uv, self.uv_faces, outfit.cuts, outfit.pattern, outfit.colour,
+            outfit.scale, outfit.tile, outfit.grain, outfit.folds, self.textures.skins[figure.skin], figure.skin_gain,
             self.textures.tiles, self.bumps, LINEAR, np.ascontiguousarray(world_from_camera, np.float32),
             light.irradiance, sun_direction, light.sun, shadow, shadow_frame, shadows, self.part,
             rgba, part,
