@@ -183,7 +183,7 @@ class Scene:
 
     def side(self, picture: UInt8[np.ndarray, "h w 3"] | None = None) -> UInt8[np.ndarray, "h w2 3"]:
         """Draw the bodies as seen from their left side, at the picture's height."""
-        from monobody.render.overlay import draw_side
+        from monobody.render.side import draw_side
 
         return draw_side(self._pixels(picture), self.meshes(), self.faces, self.camera)
 
