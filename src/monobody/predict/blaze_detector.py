@@ -1,22 +1,19 @@
 """The default detector: BlazePose over a whole picture, or inside boxes that are already known."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
-from monobody.data.crop import Crop, checked_box
+from monobody.data.crop import checked_box
+from monobody.predict.blaze_in_box import person_in_box
 from monobody.predict.blazepose import find_candidates, read_candidates, whole_window
 from monobody.predict.detection import Detection, inside_picture
-from monobody.predict.landmarks import Reading, read_region
+from monobody.predict.landmarks import Reading
 
 MIN_PRESENCE = 0.5
 """Presence below which the landmark network says that a region holds nobody (MediaPipe's threshold)."""
-QUARTER_TURNS = (0.0, math.pi / 2, -math.pi / 2, math.pi)
-BOX_MARGIN = 1.3
-"""Side of the window that is searched about a given box, over the box's longer side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +48,6 @@ class BlazeDetector:
 def _everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
     readings = read_candidates(rgb, find_candidates(rgb, [whole_window(rgb)]))
     return [_detection(rgb, reading) for reading in readings if reading.presence >= MIN_PRESENCE]
-
-
-def _in_box(rgb: UInt8[np.ndarray, "h w 3"], box_px: Float[np.ndarray, "4"]) -> Detection:
-    centre = (float(box_px[0] + box_px[2]) / 2, float(box_px[1] + box_px[3]) / 2)
-    side = float(max(box_px[2] - box_px[0], box_px[3] - box_px[1])) * BOX_MARGIN
-    for angle in QUARTER_TURNS:
-        candidates = find_candidates(rgb, [Crop(centre, side, angle)], 0.2)
-        if candidates:
-            return _detection(rgb, read_region(rgb, candidates[0].region()))
-    readings = [read_region(rgb, Crop(centre, side, angle)) for angle in QUARTER_TURNS]
-    return _detection(rgb, max(readings, key=lambda r: r.presence * float(r.scores.mean())))
 
 
 def _detection(rgb: UInt8[np.ndarray, "h w 3"], reading: Reading) -> Detection:

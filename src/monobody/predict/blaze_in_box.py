@@ -1,0 +1,71 @@
+"""One person in a given box, whatever their posture: BlazePose in four quarter turns.
+
+The detector knows upright people best, and small ones better than such as fill its square, so it looks at a window
+much larger than the box, turned four ways. Every place it proposes is read by the landmark network, the best two are
+read again where their own auxiliary points say, and the reading whose landmarks fill the given box and are
+clearly seen wins. Where the detector proposes nothing, the box itself is read in four turns.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from monobody.data.crop import Crop
+from monobody.predict.anchors import box_iou
+from monobody.predict.blazepose import Candidate, find_candidates
+from monobody.predict.landmarks import Reading, read_again, read_region
+
+QUARTER_TURNS = (0.0, math.pi / 2, math.pi, -math.pi / 2)
+WINDOW = 1.8
+"""Side of the searched window over the box's longer side. 1.0 and 1.3 find 15 and 7 % fewer joints (PCK@0.1)."""
+THRESHOLD = 0.08
+"""Score of a candidate worth reading: somebody is there for certain."""
+AGAIN, TIMES = 2, 2
+"""How many of the readings are repeated in their own regions, and how often. Each time brings about 0.8 % of PCK."""
+WHOLE_BOX = 1.25
+"""Side of the region read where there is no candidate, over the box's longer side."""
+
+
+def person_in_box(rgb: UInt8[np.ndarray, "h w 3"], box_px: Float[np.ndarray, "4"]) -> Reading:
+    """Return the reading of the person whom the box (x0, y0, x1, y1) is about; there always is one."""
+    centre = (float(box_px[0] + box_px[2]) / 2, float(box_px[1] + box_px[3]) / 2)
+    side = float(max(box_px[2] - box_px[0], box_px[3] - box_px[1]))
+    candidates: list[Candidate] = []
+    for angle in QUARTER_TURNS:
+        found = find_candidates(rgb, [Crop(centre, WINDOW * side, angle)], THRESHOLD)
+        candidates += found[:2]
+    places = [(c.score, c.region()) for c in distinct(candidates)]
+    if not places:
+        places = [(1.0, Crop(centre, WHOLE_BOX * side, angle)) for angle in QUARTER_TURNS]
+
+    def fit(pair: tuple[float, Reading]) -> float:
+        return math.sqrt(pair[0]) * _agreement(pair[1], box_px)
+
+    readings = sorted(((score, read_region(rgb, region)) for score, region in places), key=fit, reverse=True)[:AGAIN]
+    for _ in range(TIMES):
+        readings = [(score, read_again(rgb, reading)) for score, reading in readings]
+    return max(readings, key=fit)[1]
+
+
+def _agreement(reading: Reading, box_px: Float[np.ndarray, "4"]) -> float:
+    """Return how well the landmarks fill the box, times how clearly they are seen."""
+    extent = np.concatenate([reading.landmarks_px.min(axis=0), reading.landmarks_px.max(axis=0)])
+    return float(box_iou(extent, box_px)) * float(reading.scores.mean())
+
+
+def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates, best first, without those that propose nearly the same region as a better one."""
+    kept: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda c: -c.score):
+        if not any(_nearly_equal(candidate.region(), other.region()) for other in kept):
+            kept.append(candidate)
+    return kept
+
+
+def _nearly_equal(first: Crop, second: Crop) -> bool:
+    """Tell whether the landmark network would see about the same in both regions."""
+    apart = math.dist(first.centre_px, second.centre_px) / second.size_px
+    turn = math.remainder(first.angle_rad - second.angle_rad, 2 * math.pi)
+    return apart < 0.15 and abs(math.log(first.size_px / second.size_px)) < 0.25 and abs(turn) < 0.4
