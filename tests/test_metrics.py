@@ -99,4 +99,6 @@ def test_pck_counts_visible_joints_by_the_larger_side_of_their_box() -> None:
     torch.testing.assert_close(pck(predicted, target, visible, threshold=0.1), torch.tensor(200 / 3))
     torch.testing.assert_close(pck(predicted, target, visible, threshold=0.05), torch.tensor(100 / 3))
     torch.testing.assert_close(pck(7 * predicted, 7 * target, visible, threshold=0.1), torch.tensor(200 / 3))
+    counted = torch.tensor([[False, True, True, True]])
+    torch.testing.assert_close(pck(predicted, target, visible, threshold=0.1, counted=counted), torch.tensor(50.0))
     assert math.isnan(pck(predicted, target, torch.zeros_like(visible), threshold=0.1))

@@ -65,27 +65,17 @@ def pck(
     visible: Bool[Tensor, "*b k"],
     *,
     threshold: float,
+    counted: Bool[Tensor, "*b k"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return the per cent of all visible joints that lie within ``threshold`` of the person's size from their target.
 
-    A person's size is the larger side of the box about the visible target joints. The result is NaN where nothing is
-    visible.
+    A person's size is the larger side of the box about the visible target joints. Where only some of these are to be
+    judged, ``counted`` marks them. The result is NaN where nothing is visible.
     """
-    correct = correct_joints(predicted, target, visible, threshold=threshold)
-    return 100 * correct.sum() / visible.sum()
-
-
-def correct_joints(
-    predicted: Float[Tensor, "*b k 2"],
-    target: Float[Tensor, "*b k 2"],
-    visible: Bool[Tensor, "*b k"],
-    *,
-    threshold: float,
-) -> Bool[Tensor, "*b k"]:
-    """Mark the visible joints that `pck` counts as correct."""
+    counted = visible if counted is None else counted & visible
     hidden = ~visible[..., None]
     low = target.masked_fill(hidden, torch.inf).amin(-2)
     high = target.masked_fill(hidden, -torch.inf).amax(-2)
     size = (high - low).amax(-1, keepdim=True)
-    distance = (predicted - target).norm(dim=-1)
-    return (distance <= threshold * size) & visible
+    correct = (predicted - target).norm(dim=-1) <= threshold * size
+    return 100 * (correct & counted).sum() / counted.sum()
