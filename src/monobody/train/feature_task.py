@@ -93,8 +93,8 @@ class FeatureTask:
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         self.body.to(batch["features"].device)
-        output = self.modules["regressor"](batch["features"].float())[-1]
-        return body_losses(output, batch, self.body, self.weights)
+        outputs = self.modules["regressor"](batch["features"].float())
+        return body_losses(outputs, batch, self.body, self.weights)
 
     def validate(self) -> Findings:
         self.model.eval().to(next(self.model.regressor.parameters()).device)

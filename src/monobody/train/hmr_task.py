@@ -35,10 +35,23 @@ class LossWeights:
     parameters: float = 60.0
     squared_joints: bool = False
     """Compare 3D joints by HMR's 0.5 * square instead of the absolute difference."""
+    earlier: float = 0.0
+    """Weight of the losses after each of the earlier iterations, beside 1 for the last; HMR has 0."""
 
 
-def body_losses(output: HMROutput, batch: Mapping[str, Tensor], body: JointBody, weights: LossWeights) -> Batch:
-    """Return the weighted loss terms of one prediction against a batch's labels."""
+def body_losses(
+    outputs: Sequence[HMROutput], batch: Mapping[str, Tensor], body: JointBody, weights: LossWeights
+) -> Batch:
+    """Return the weighted loss terms of a regressor's iterations against a batch's labels."""
+    terms: Batch = {}
+    for output, share in zip(reversed(outputs), (1.0, *[weights.earlier] * (len(outputs) - 1)), strict=True):
+        if share > 0:
+            for name, loss in _losses_of(output, batch, body, weights).items():
+                terms[name] = share * loss + terms[name] if name in terms else share * loss
+    return terms
+
+
+def _losses_of(output: HMROutput, batch: Mapping[str, Tensor], body: JointBody, weights: LossWeights) -> Batch:
     keypoints_m = body(output.rotations, output.betas)["cocoplus19"]
     keypoints = project_weak(keypoints_m, output.camera)
     compare = joint_loss if weights.squared_joints else joint_l1_loss
@@ -85,8 +98,8 @@ class HMRTask:
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         self.body.to(batch["images"].device)
-        output = self.modules["model"](as_input(batch["images"]))[-1]
-        return body_losses(output, batch, self.body, self.weights)
+        outputs = self.modules["model"](as_input(batch["images"]))
+        return body_losses(outputs, batch, self.body, self.weights)
 
     def validate(self) -> Findings:
         return self.validation(self.modules["model"], self.body)

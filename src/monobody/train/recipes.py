@@ -59,6 +59,7 @@ def hmr_small() -> Recipe:
         plan=Plan(minutes=95, clip_norm=20.0, device="cpu"),
         frozen_residuals=2,
         frozen_depthwise=True,
+        weights=LossWeights(earlier=0.3),
         cached=CachedStage(),
     )
 

@@ -5,8 +5,9 @@ The data folder holds what is there of
     lsp_extended_regions.npz       where the detector finds these people (scripts/locate_people.py)
     pose_bank.npz                  motion capture on the body (scripts/build_pose_bank.py)
     textures/                      skins, clothes, backgrounds for synthetic people
-Without photos training is on synthetic people alone; without a bank they take poses from the shipped prior; without
-textures they wear procedural ones.
+    synthetic/*.tar                synthetic people rendered before (scripts/render_synthetic.py)
+Without photos training is on synthetic people alone. These are rendered as they are needed unless some were before;
+without a bank they take poses from the shipped prior, without textures they wear procedural ones.
 """
 
 from dataclasses import asdict, replace
@@ -17,7 +18,10 @@ from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
 from monobody.data.mix import Mix, Part, Samples, batches
 from monobody.data.sample import Augment
+from monobody.data.shards import SampleFiles
 from monobody.errors import UserError
+from monobody.models.hmr import HMR, BlazeRegressor, build_model
+from monobody.models.storage import load_weights, save_weights
 from monobody.train import checkpoint
 from monobody.train.checkpoint import RunState
 from monobody.train.engine import fit
@@ -38,6 +42,7 @@ def train(
     resume: bool = False,
     device: str | None = None,
     start: Path | None = None,
+    lifter: Path | None = None,
 ) -> RunState:
     """Train by a recipe and leave `weights.safetensors` in `out` once the run is finished.
 
@@ -49,7 +54,8 @@ def train(
         pause: end this piece after so many minutes; `resume` goes on.
         resume: continue the run in `out`.
         device: `cpu`, or None for the fastest there is.
-        start: weights file to begin with.
+        start: weights file of the same network to begin with.
+        lifter: weights file of `lift`, with which the regressor of `hmr-small` begins.
 
     Raises:
         UserError: there is no such recipe, or the data or the output folder are unusable.
@@ -64,18 +70,25 @@ def train(
     body = Body.load()
     if recipe.model == "lift":
         return _train_lift(recipe, body, out, resume=resume)
-    return _train_hmr(recipe, body, data, out, resume=resume, start=start)
-
-
-def _train_hmr(
-    recipe: Recipe, body: Body, data: Path | None, out: Path, *, resume: bool, start: Path | None
-) -> RunState:
-    from monobody.models.hmr import build_model
-    from monobody.models.storage import load_weights, save_weights
-
     model = build_model(recipe.model, body=body)
     if start is not None:
         load_weights(model, start, body_digest=body.digest)
+    if lifter is not None:
+        begin_with_lifter(model, lifter, body)
+    return _train_hmr(recipe, model, body, data, out, resume=resume)
+
+
+def begin_with_lifter(model: HMR, lifter: Path, body: Body) -> None:
+    """Give the regressor of `hmr-small` what `lift` learnt from landmarks alone; what it looks at besides counts 0."""
+    from monobody.fit.lift import Lift
+
+    lift = Lift(body)
+    load_weights(lift, lifter, body_digest=body.digest)
+    assert isinstance(model.regressor, BlazeRegressor)
+    model.regressor.feedback.load_state_dict(lift.state_dict(), strict=False)
+
+
+def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: Path, *, resume: bool) -> RunState:
     joints = JointBody.from_body(body, ("cocoplus19",))
     stream = _stream(recipe, data, model.input_size)
     validation = _validation(recipe, data, model.input_size)
@@ -110,7 +123,9 @@ def _stream(recipe: Recipe, data: Path | None, size: int) -> BatchStream:
     share = recipe.photo_share if photos is not None else 0.0
     parts = []
     if share < 1:
-        parts.append(Part(samples=_people(data, seed=SYNTHETIC_SEED), share=1 - share, augment=Augment()))
+        rendered = sorted((data / "synthetic").glob("*.tar")) if data is not None else []
+        people = SampleFiles(*rendered) if rendered else _people(data, seed=SYNTHETIC_SEED)
+        parts.append(Part(samples=people, share=1 - share, augment=Augment()))
     if photos is not None:
         parts.append(Part(samples=photos, share=share, augment=Augment()))
     mix = Mix(parts, size=size, seed=recipe.plan.seed)
