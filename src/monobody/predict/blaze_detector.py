@@ -38,11 +38,9 @@ class BlazeDetector:
         """
         if box is None:
             return _everybody(rgb)
-        boxes = np.asarray(box, np.float64)
         height, width = rgb.shape[:2]
-        return [
-            _in_box(rgb, np.array(checked_box(b.tolist(), width, height))) for b in boxes.reshape(-1, boxes.shape[-1])
-        ]
+        boxes = np.atleast_2d(np.asarray(box, np.float64)).tolist()
+        return [_detection(rgb, person_in_box(rgb, np.array(checked_box(one, width, height)))) for one in boxes]
 
 
 def _everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
