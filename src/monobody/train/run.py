@@ -19,7 +19,6 @@ from monobody.body.model import Body
 from monobody.data.mix import Mix, Part, Samples, batches
 from monobody.data.sample import Augment
 from monobody.data.shards import SampleFiles
-from monobody.errors import UserError
 from monobody.models.hmr import HMR, BlazeRegressor, build_model
 from monobody.models.storage import load_weights, save_weights
 from monobody.train import checkpoint
@@ -27,6 +26,7 @@ from monobody.train.checkpoint import RunState
 from monobody.train.engine import fit
 from monobody.train.feature_task import FeatureTask, cache_features
 from monobody.train.hmr_task import BatchStream, HMRTask, Validation, freeze_early
+from monobody.train.lift_run import train_lift
 from monobody.train.recipes import Recipe, find_recipe
 
 SYNTHETIC_SEED, VALIDATION_SEED = 1, 2
@@ -61,15 +61,15 @@ def train(
         UserError: there is no such recipe, or the data or the output folder are unusable.
     """
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    plan = replace(recipe.plan, pause_minutes=pause, device=device if device != "auto" else None)
-    if device in (None, "auto"):
-        plan = replace(plan, device=recipe.plan.device)
+    plan = replace(recipe.plan, pause_minutes=pause)
+    if device not in (None, "auto"):
+        plan = replace(plan, device=device)
     if minutes is not None:
         plan = replace(plan, minutes=minutes, steps=None)
     recipe = replace(recipe, plan=plan)
     body = Body.load()
     if recipe.model == "lift":
-        return _train_lift(recipe, body, out, resume=resume)
+        return train_lift(recipe.lift, plan, body, data, out, resume=resume, start=start)
     model = build_model(recipe.model, body=body)
     if start is not None:
         load_weights(model, start, body_digest=body.digest)
@@ -169,10 +169,6 @@ def _photos(data: Path | None, split: Any) -> Any:
     photos = LspExtended(data / "lsp_extended", split)
     regions = data / "lsp_extended_regions.npz"
     return Located(photos, photos.names, regions) if regions.is_file() else photos
-
-
-def _train_lift(recipe: Recipe, body: Body, out: Path, *, resume: bool) -> RunState:
-    raise UserError("The recipe lift is not here yet.")
 
 
 def _counted(recipe: Recipe) -> Any:
