@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pytest
 import torch
 
 from monobody.body.model import Body
@@ -21,6 +22,12 @@ WIDTH, HEIGHT = 640, 480
 def shipped_body() -> Body:
     """The shipped body, loaded once."""
     return Body.load()
+
+
+def load_body_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare a test that calls the command line many times the second it takes to read the shipped body each time."""
+    shipped, load = shipped_body(), Body.load
+    monkeypatch.setattr(Body, "load", lambda path=None: shipped if path is None else load(path))
 
 
 def detection(crop: Crop) -> Detection:

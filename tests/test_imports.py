@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "monobody"
 
 # Later layers import earlier ones. The longest matching prefix decides.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "files", "jit", "progress"),
+    ("errors", "files", "jit", "arrays"),
     ("body", "camera", "image", "render", "data.crop", "data.warp"),
     ("models", "losses", "metrics"),
     ("data", "fit"),

@@ -4,6 +4,7 @@ Nothing heavy is imported here: ``monobody --help`` must answer at once. What go
 sentence on stderr and exit code 2; exit code 1 means that a part of the work could not be done.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,20 +51,23 @@ def predict(
         overwrite: Do pictures again that have all their results already.
     """
     from monobody.predict.batch import collect_jobs, parse_box, parse_kinds, run_jobs
-    from monobody.progress import Progress
+    from monobody.predict.progress import Progress
 
     kinds, boxes = parse_kinds(save), [parse_box(text) for text in box] or None
     jobs = collect_jobs(pictures, out)
     ensure_writable(out)
-    from monobody.predict.predictor import load
+    from monobody.predict.detect import find_detector
+    from monobody.predict.predictor import choose_camera, load
 
+    choose_camera(1, 1, focal_px=focal_px, fov_deg=fov)  # Refuses impossible numbers once, not for every picture.
+    finder = find_detector(detector)
     predictor = load(model, device=device, body=body)
     with Progress(len(jobs)) as progress:
         outcome = run_jobs(
             jobs,
             out,
             kinds,
-            lambda path: predictor(path, boxes=boxes, detector=detector, focal_px=focal_px, fov_deg=fov),
+            lambda path: predictor(path, boxes=boxes, detector=finder, focal_px=focal_px, fov_deg=fov),
             overwrite=overwrite,
             report=lambda job, news: progress.step(f"{job.picture}: {news}"),
         )
@@ -100,21 +104,23 @@ def train(
     out: Annotated[Path, arg(aliases=["-o"])] = Path("runs/train"),
     minutes: float | None = None,
     resume: bool = False,
+    start: Path | None = None,
     device: str = "auto",
 ) -> int:
     """Train a network by one of the recipes.
 
     Args:
         recipe: Name of the recipe; an unknown one lists them all.
-        data: Folder with photos and motion capture.
+        data: Folder with photos, motion capture and textures; else $MONOBODY_DATA; else all is procedural.
         out: Folder for checkpoints and logs.
-        minutes: Stop after so long; the run can be resumed.
+        minutes: Length of the whole run, instead of the recipe's.
         resume: Go on where the run in this folder stopped.
+        start: Weights file to begin with.
         device: auto, cpu, cuda.
     """
-    from monobody.train.recipes import run
+    from monobody.train.run import train as run
 
-    run(recipe, data=data, out=out, minutes=minutes, resume=resume, device=device)
+    run(recipe, data=data or _known_data(), out=out, minutes=minutes, resume=resume, device=device, start=start)
     return OK
 
 
@@ -205,6 +211,12 @@ def ensure_writable(folder: Path) -> None:
     with atomic_write(probe):
         pass
     probe.unlink(missing_ok=True)
+
+
+def _known_data() -> Path | None:
+    """Return the folder that $MONOBODY_DATA names, if it does."""
+    named = os.environ.get("MONOBODY_DATA")
+    return Path(named) if named else None
 
 
 def _conclude(outcome: "Outcome", out: Path, model: str, terms: str) -> int:

@@ -22,7 +22,7 @@ from monobody.hub import DEFAULT_MODEL, find_weights
 from monobody.image import Picture, picture_from_array, read_image
 from monobody.models.hmr import build_model
 from monobody.models.storage import load_weights, read_card
-from monobody.predict.detect import Detection, find_detector
+from monobody.predict.detect import Detection, Detector, find_detector
 from monobody.predict.estimate import Estimator, LandmarkEstimator, MeanPose, PixelEstimator
 from monobody.scene import Hypothesis, Person, Scene
 
@@ -47,7 +47,7 @@ class Predictor:
         picture: str | Path | UInt8[np.ndarray, "h w 3"] | Picture,
         *,
         boxes: Sequence[Sequence[float]] | None = None,
-        detector: str = "blazepose",
+        detector: str | Path | Detector = "blazepose",
         focal_px: float | None = None,
         fov_deg: float | None = None,
     ) -> Scene:
@@ -57,7 +57,8 @@ class Predictor:
             picture: a file, RGB pixels (uint8, upright), a PIL image's array, or a read :class:`Picture`.
             boxes: where the people are, x0, y0, x1, y1 in pixels of the upright picture; found by the detector where
                 left out.
-            detector: "blazepose", "whole" (the whole picture is one person), "torchvision", or a .json file.
+            detector: "blazepose", "whole" (the whole picture is one person), "torchvision", a .json file of people,
+                or any :class:`~monobody.predict.detection.Detector`.
             focal_px: focal length in pixels; or ``fov_deg``, the horizontal field of view in degrees. Without both the
                 one in the photo's EXIF is taken, else the picture's diagonal. The scene's camera tells which.
 
@@ -71,7 +72,8 @@ class Predictor:
         height, width = read.rgb.shape[:2]
         camera = choose_camera(width, height, focal_px=focal_px, fov_deg=fov_deg, exif_focal_px=read.exif_focal_px)
         checked = None if boxes is None else [checked_box(box, width, height) for box in boxes]
-        detections = find_detector(detector)(read.rgb, checked, name=Path(read.path).name if read.path else None)
+        find = find_detector(detector) if isinstance(detector, str | Path) else detector
+        detections = find(read.rgb, checked, name=Path(read.path).name if read.path else None)
         return Scene(
             people=self.people(read.rgb, detections, camera),
             width_px=width,
