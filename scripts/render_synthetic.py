@@ -12,6 +12,7 @@ from pathlib import Path
 from monobody.data.pose_bank import PoseBank
 from monobody.data.shards import write_samples
 from monobody.data.synthetic import TRAINING, SyntheticPeople
+from monobody.data.textures import Textures
 
 PER_TAR = 1000
 
@@ -20,6 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bank", type=Path, help="pose bank; the shipped pose prior where left out")
     parser.add_argument("--textures", type=Path, help="texture folder; procedural textures where left out")
+    parser.add_argument("--garments", type=Path, help="made by build_garments.py; TEXTURES/garments.npz where left out")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=60_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -27,7 +29,8 @@ def main() -> None:
     arguments = parser.parse_args()
     part, parts = (int(number) for number in arguments.part.split("/"))
     poses = PoseBank.load(arguments.bank) if arguments.bank else None
-    people = SyntheticPeople(arguments.seed, poses, arguments.textures, setting=TRAINING)
+    textures = Textures.load(arguments.textures, garments=arguments.garments)
+    people = SyntheticPeople(arguments.seed, poses, textures, setting=TRAINING)
     for tar in range(part, -(-arguments.count // PER_TAR), parts):
         file = arguments.out / f"people-{tar:04d}.tar"
         if file.exists():

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from monobody.body.assets import BodyData
+from monobody.data.garments import TEXTURE_SIZE, DressedMesh, draw_cutouts, dress, follow
 from monobody.data.lighting import Light
 from monobody.data.paint import LINEAR, SHADOW_SIZE, bump_volume, paint, project
 from monobody.data.skinning import SkinnedBody, add_normals, skin
@@ -28,6 +29,10 @@ class Figure:
     outfit: Outfit
     skin: int
     skin_gain: Float[np.ndarray, "3"]
+    meshes: tuple[int, ...] = ()
+    """Which garments of the textures they wear over the painted ones,"""
+    mesh_gain: tuple[Float[np.ndarray, "3"], ...] = ()
+    """and the tint of each."""
 
     def moved(self, translation_m: Float[np.ndarray, "3"]) -> "Figure":
         """Return the same person elsewhere."""
@@ -48,7 +53,7 @@ class Drawing:
 
 
 class FigurePainter:
-    """Draws figures of one body with one set of textures, in buffers that it keeps."""
+    """Draws figures of one body with one set of textures."""
 
     def __init__(self, data: BodyData, body: SkinnedBody, textures: Textures) -> None:
         self.body, self.textures = body, textures
@@ -57,9 +62,11 @@ class FigurePainter:
         self.eyes = eye_labels(data)
         self.part = (np.asarray(data.part24) + 1).astype(np.uint8)
         self.bumps = bump_volume()
-        self._dressed = np.empty_like(body.template)
-        self._posed = np.empty_like(body.template)
-        self._pixels = np.empty_like(body.template)
+        self.bare = dress(body, self.uv, self.uv_faces, [])
+        plain = np.full((TEXTURE_SIZE, TEXTURE_SIZE, 4), 255, np.uint8)
+        pictures = [plain if mesh.texture is None else mesh.texture for mesh in textures.garments]
+        self.pictures = np.stack(pictures or [plain])
+        self.first_hair = sum(not mesh.is_hair for mesh in textures.garments)
 
     def draw(
         self,
@@ -73,10 +80,9 @@ class FigurePainter:
         shadows: bool,
     ) -> Drawing | None:
         """Draw a person; None where nothing of them is in the picture."""
-        body, outfit = self.body, figure.outfit
-        stand_off(figure.rest, body.normals, body.template, outfit.cuts, outfit.thickness_m, self.bumps, self._dressed)
-        skin(self._dressed, body.weight_joint, body.weight, figure.transforms, self._posed)
-        vertices, pixels = self._posed, self._pixels
+        outfit = figure.outfit
+        mesh, vertices = self._pose(figure)
+        pixels = np.empty_like(vertices)
         x0, y0, x1, y1, nearest = project(
             vertices, figure.translation_m, np.float32(focal_px), *principal_px.astype(np.float32), pixels
         )
@@ -85,46 +91,75 @@ class FigurePainter:
         if nearest < 0.05 or width < 2 or height < 2:
             return None
         normals = np.zeros_like(vertices)
-        add_normals(vertices, body.faces, normals)
+        add_normals(vertices, mesh.faces, normals)
         pixels[:, :2] -= low.astype(np.float32)
         pixels[:, :2] *= oversampling
         rows, columns = height * oversampling, width * oversampling
         depth, triangle = np.empty((rows, columns), np.float32), np.empty((rows, columns), np.int32)
         part = np.empty((rows, columns), np.uint8)
         bary, rgba = np.empty((rows, columns, 3), np.float32), np.empty((rows, columns, 4), np.float32)
-        raster_one(pixels, body.faces, depth, triangle, bary, True)
+        opaque = len(mesh.faces) - mesh.cutouts
+        raster_one(pixels, mesh.faces[:opaque], depth, triangle, bary, not figure.meshes)
+        if mesh.cutouts:
+            draw_cutouts(
+                pixels, mesh.faces, opaque, mesh.uv, mesh.uv_faces, mesh.face_texture, self.pictures, depth, triangle,
+                bary,
+            )  # fmt: skip
         sun_direction = (world_from_camera.T @ light.sun_direction).astype(np.float32)
         shadow, shadow_frame = np.empty((1, 1), np.float32), np.zeros((3, 4), np.float32)
         if shadows and light.sun.max() > 0.05:
-            shadow, shadow_frame = self._shadow(vertices, sun_direction)
+            shadow, shadow_frame = shadow_map(vertices, mesh.faces, sun_direction)
+        gain = np.ones((len(self.pictures), 3), np.float32)
+        for number, tint in zip(figure.meshes, figure.mesh_gain, strict=True):
+            gain[number] = tint
         paint(
-            triangle, bary, depth, np.float32(focal_px * oversampling), body.faces, body.template, body.normals,
-            normals, vertices, self.eyes, self.uv, self.uv_faces, outfit.cuts, outfit.pattern, outfit.colour,
-            outfit.scale, outfit.tile, outfit.grain, outfit.folds, self.textures.skins[figure.skin], figure.skin_gain,
-            self.textures.tiles, self.bumps, LINEAR, np.ascontiguousarray(world_from_camera, np.float32),
-            light.irradiance, sun_direction, light.sun, shadow, shadow_frame, shadows, self.part,
-            rgba, part,
+            triangle, bary, depth, np.float32(focal_px * oversampling), mesh.faces, mesh.template, mesh.normals,
+            normals, vertices, self.eyes[mesh.body_vertex], mesh.uv, mesh.uv_faces, outfit.cuts, outfit.pattern,
+            outfit.colour, outfit.scale, outfit.tile, outfit.grain, outfit.folds, self.textures.skins[figure.skin],
+            figure.skin_gain, self.textures.tiles, self.bumps, LINEAR, mesh.face_texture, self.first_hair,
+            self.pictures, gain, np.ascontiguousarray(world_from_camera, np.float32), light.irradiance, sun_direction,
+            light.sun, shadow, shadow_frame, shadows, self.part[mesh.body_vertex], rgba, part,
         )  # fmt: skip
         return Drawing(rgba=rgba, part=part, x0=int(low[0]), y0=int(low[1]))
 
-    def _shadow(self, vertices: np.ndarray, sun_direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rasterise the body as the sun sees it: depths, and the frame that takes camera points to (u, v, depth)."""
-        forward = -sun_direction
-        right = np.cross(forward, np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.9 else np.array([1.0, 0.0, 0.0]))
-        right /= np.linalg.norm(right)
-        axes = np.stack([right, np.cross(forward, right), forward]).astype(np.float32)
-        # The person fits in a ball about their middle. From 100 m away the sun's rays are parallel enough for a
-        # perspective-correct rasteriser.
-        middle = 0.5 * (vertices[::64].min(0) + vertices[::64].max(0))
-        radius = 1.06 * float(np.linalg.norm(vertices[::64] - middle, axis=1).max())
-        scale = np.array([SHADOW_SIZE / 2 / radius, SHADOW_SIZE / 2 / radius, 1], np.float32)
-        shift = np.array([SHADOW_SIZE / 2, SHADOW_SIZE / 2, 100], np.float32) - scale * (axes @ middle)
-        frame = np.concatenate([axes * scale[:, None], shift[:, None]], axis=1)
-        pixels = vertices @ frame[:, :3].T + frame[:, 3]
-        depth = np.empty((SHADOW_SIZE, SHADOW_SIZE), np.float32)
-        triangle = np.empty((SHADOW_SIZE, SHADOW_SIZE), np.int32)
-        raster_one(pixels.astype(np.float32), self.body.faces, depth, triangle, np.empty((0, 0, 3), np.float32), False)
-        return depth, np.ascontiguousarray(frame, np.float32)
+    def _pose(self, figure: Figure) -> tuple[DressedMesh, np.ndarray]:
+        """Join a figure's body and garments, and pose them; the body's eyes are never covered by their labels."""
+        body, outfit = self.body, figure.outfit
+        mesh = self.bare
+        if figure.meshes:
+            worn = [(self.textures.garments[number], number) for number in figure.meshes]
+            mesh = dress(body, self.uv, self.uv_faces, worn)
+        rest = np.empty_like(mesh.template)
+        count = len(body.template)
+        stand_off(figure.rest, body.normals, body.template, outfit.cuts, outfit.thickness_m, self.bumps, rest[:count])
+        for number in sorted(figure.meshes):  # Hair last, as in the joined mesh.
+            garment = self.textures.garments[number]
+            end = count + len(garment.place)
+            follow(figure.rest, body.template, garment.place, garment.nearest, garment.share, rest[count:end])
+            count = end
+        posed = np.empty_like(rest)
+        skin(rest, mesh.weight_joint, mesh.weight, figure.transforms, posed)
+        return mesh, posed
+
+
+def shadow_map(vertices: np.ndarray, faces: np.ndarray, sun_direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rasterise the body as the sun sees it: depths, and the frame that takes camera points to (u, v, depth)."""
+    forward = -sun_direction
+    right = np.cross(forward, np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.9 else np.array([1.0, 0.0, 0.0]))
+    right /= np.linalg.norm(right)
+    axes = np.stack([right, np.cross(forward, right), forward]).astype(np.float32)
+    # The person fits in a ball about their middle. From 100 m away the sun's rays are parallel enough for a
+    # perspective-correct rasteriser.
+    middle = 0.5 * (vertices[::64].min(0) + vertices[::64].max(0))
+    radius = 1.06 * float(np.linalg.norm(vertices[::64] - middle, axis=1).max())
+    scale = np.array([SHADOW_SIZE / 2 / radius, SHADOW_SIZE / 2 / radius, 1], np.float32)
+    shift = np.array([SHADOW_SIZE / 2, SHADOW_SIZE / 2, 100], np.float32) - scale * (axes @ middle)
+    frame = np.concatenate([axes * scale[:, None], shift[:, None]], axis=1)
+    pixels = vertices @ frame[:, :3].T + frame[:, 3]
+    depth = np.empty((SHADOW_SIZE, SHADOW_SIZE), np.float32)
+    triangle = np.empty((SHADOW_SIZE, SHADOW_SIZE), np.int32)
+    raster_one(pixels.astype(np.float32), faces, depth, triangle, np.empty((0, 0, 3), np.float32), False)
+    return depth, np.ascontiguousarray(frame, np.float32)
 
 
 def eye_labels(data: BodyData) -> UInt8[np.ndarray, "v"]:

@@ -18,6 +18,7 @@ from monobody.data.wardrobe import (
     LOGO_Y,
     PRINT,
     SKIN,
+    SOCKS,
     STRIPES_ACROSS,
     STRIPES_ALONG,
     TOP,
@@ -80,9 +81,9 @@ def project(vertices, translation, focal_px, principal_x, principal_y, pixels):
 @compiled(fastmath=SAFE_FASTMATH)
 def paint(
     triangle, bary, depth, focal_px, faces, template, template_normals, normals, vertices, eyes, uv, uv_faces,
-    cuts, pattern, colour, scale, tile_of, grain, folds, skin, skin_gain, tiles, bumps, linear,
-    world_from_camera, irradiance, sun_direction, sun, shadow, shadow_frame, crevices, part_of,
-    out, part,
+    cuts, pattern, colour, scale, tile_of, grain, folds, skin, skin_gain, tiles, bumps, linear, face_texture,
+    first_hair, textures, texture_gain, world_from_camera, irradiance, sun_direction, sun, shadow, shadow_frame,
+    crevices, part_of, out, part,
 ):  # fmt: skip
     """Colour one rasterised person: premultiplied linear RGBA (H, W, 4) in ``out``; empty pixels are zeros.
 
@@ -90,6 +91,7 @@ def paint(
     """
     height, width = triangle.shape
     skin_height, skin_width = skin.shape[:2]
+    texture_size, texture_wrap = np.float32(textures.shape[1]), textures.shape[1] - 1
     tile_size, tile_wrap, wrap = np.float32(tiles.shape[1]), tiles.shape[1] - 1, bumps.shape[0] - 1
     rgb = np.zeros(3, np.float32)
     for py in range(height):
@@ -118,20 +120,33 @@ def paint(
             # A little noise in place makes hairlines and hems uneven.
             cx, cy, cz = int(x * _CELLS_PER_M) & wrap, int(y * _CELLS_PER_M) & wrap, int(z * _CELLS_PER_M) & wrap
             wobble = np.float32(0.006) * bumps[cx, cy, cz, 0]
-            layer = EYES if eyes[nearest] > 0 else layer_at(cuts, x, y + wobble, z)
+            texture = face_texture[k]
+            if texture >= 0:
+                layer = HAIR if texture >= first_hair else SOCKS
+            elif eyes[nearest] > 0:
+                layer = EYES
+            else:
+                layer = layer_at(cuts, x, y + wobble, z)
 
             # Material.
-            if layer == EYES:
+            if texture >= 0 or layer == SKIN:
+                u = b0 * uv[uv_faces[k, 0], 0] + b1 * uv[uv_faces[k, 1], 0] + b2 * uv[uv_faces[k, 2], 0]
+                v = b0 * uv[uv_faces[k, 0], 1] + b1 * uv[uv_faces[k, 1], 1] + b2 * uv[uv_faces[k, 2], 1]
+                if texture >= 0:
+                    column, row = int(u * texture_size) & texture_wrap, int((_ONE - v) * texture_size) & texture_wrap
+                    for c in range(3):
+                        rgb[c] = linear[textures[texture, row, column, c]] * texture_gain[texture, c]
+                    if nz > np.float32(0.2):  # The inside of a skirt or a sleeve.
+                        nx, ny, nz = -nx, -ny, -nz
+                else:
+                    column = min(max(int(u * skin_width), 0), skin_width - 1)
+                    row = min(max(int((_ONE - v) * skin_height), 0), skin_height - 1)
+                    for c in range(3):
+                        rgb[c] = linear[skin[row, column, c]] * skin_gain[c]
+            elif layer == EYES:
                 iris = eyes[nearest] > 1
                 for c in range(3):
                     rgb[c] = np.float32(0.03) if iris else np.float32(0.55)
-            elif layer == SKIN:
-                u = b0 * uv[uv_faces[k, 0], 0] + b1 * uv[uv_faces[k, 1], 0] + b2 * uv[uv_faces[k, 2], 0]
-                v = b0 * uv[uv_faces[k, 0], 1] + b1 * uv[uv_faces[k, 1], 1] + b2 * uv[uv_faces[k, 2], 1]
-                column = min(max(int(u * skin_width), 0), skin_width - 1)
-                row = min(max(int((_ONE - v) * skin_height), 0), skin_height - 1)
-                for c in range(3):
-                    rgb[c] = linear[skin[row, column, c]] * skin_gain[c]
             else:
                 ax, ay, az = (
                     abs(template_normals[nearest, 0]),

@@ -31,7 +31,7 @@ from monobody.data.scenery import occlude, sample_background
 from monobody.data.skinning import SkinnedBody, skin
 from monobody.data.staging import View, root_in_camera, sample_betas, sample_rotations, sample_view
 from monobody.data.textures import Textures
-from monobody.data.wardrobe import sample_outfit
+from monobody.data.wardrobe import sample_garments, sample_outfit, under_garments
 
 if TYPE_CHECKING:
     from monobody.body.prior import PosePrior
@@ -72,12 +72,14 @@ class Setting:
     truncated: float = 0.12
     unusual: float = 0.3
     """Shares of pictures with others near by, things in front, cut off by the edge, and from unusual views."""
+    garments: float = 0.6
+    """Share of people with clothes or hair as meshes, where there are any."""
     finish: bool = True
     """Whether some pictures are blurred and noisy."""
 
 
 TRAINING = Setting()
-PLAIN = Setting(size=128, margin=1.1, oversampling=2, shadows=False, bystanders=0, finish=False)
+PLAIN = Setting(size=128, margin=1.1, oversampling=2, shadows=False, bystanders=0, garments=0, finish=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,8 @@ class SyntheticPeople:
         distance = max(view.distance_m, _NEAREST_M - float((bare[:, 2] - hips[2]).min()))
         translation = np.array([0, 0, distance], np.float32) - hips
         joints = {name: points + translation for name, points in joints.items()}
+        outfit = sample_outfit(rng, len(self.textures.tiles))
+        meshes = sample_garments(rng, self.textures.garments) if rng.random() < self.setting.garments else {}
         figure = Figure(
             rest=block.rest[place],
             transforms=transforms,
@@ -187,7 +191,9 @@ class SyntheticPeople:
             rotations=rotations,
             axis_angle=np.concatenate([to_axis_angle(rotations[:1]), block.axis_angle[place][1:]]),
             betas=betas,
-            outfit=sample_outfit(rng, len(self.textures.tiles)),
+            outfit=under_garments(outfit, self.textures.garments, meshes),
+            meshes=tuple(meshes),
+            mesh_gain=tuple(meshes.values()),
             skin=int(rng.integers(len(self.textures.skins))),
             skin_gain=np.exp(0.12 * rng.normal() + 0.04 * rng.normal(size=3)).astype(np.float32),
         )
@@ -224,6 +230,12 @@ class SyntheticPeople:
         offset = rng.normal(size=2) * 0.02 * size
         if rng.random() < setting.truncated:
             offset = rng.normal(size=2) * 0.22 * size
+            # Cut off, but not out: most joints stay in the picture.
+            while (
+                _share_inside(plane * focal - np.asarray(region.centre_px) / 1000 * focal + size / 2 + offset, size)
+                < 0.6
+            ):
+                offset *= 0.8
         principal = size / 2 - np.asarray(region.centre_px) / 1000 * focal + offset
         points = {name: joints[:, :2] / joints[:, 2:] * focal + principal for name, joints in keypoints.items()}
 
@@ -256,6 +268,10 @@ class SyntheticPeople:
             image = _finished(image, self.grain, rng)
         parts[mask < 0.5] = 0
         return _labelled(cast[0], image, mask, parts, points, keypoints, focal, principal)
+
+
+def _share_inside(points_px: Float[np.ndarray, "k 2"], size: int) -> float:
+    return float(((points_px > 0) & (points_px < size)).all(1).mean())
 
 
 def _finished(image: np.ndarray, grain: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -7,13 +7,14 @@ evaluation.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from monobody.data.garments import GarmentMesh, read_garments
 from monobody.data.lighting import Light, light_from_panorama, studio_lights
 from monobody.errors import UserError
 
@@ -32,10 +33,17 @@ class Textures:
     backgrounds: list[UInt8[np.ndarray, "h w 3"]]
     """Photos without people."""
     lights: list[Light]
+    garments: list[GarmentMesh] = field(default_factory=list)
+    """Clothes, shoes and hair as meshes, hair last; none where there is no file of them."""
 
     @staticmethod
-    def load(folder: str | Path | None, *, held_out: bool = False) -> "Textures":
+    def load(folder: str | Path | None, *, held_out: bool = False, garments: str | Path | None = None) -> "Textures":
         """Read the folder (or make textures where it is None), its training or its held-out part.
+
+        Args:
+            folder: with skins, materials, backgrounds and light; see ``docs/datasets.md``.
+            held_out: read the part for evaluation.
+            garments: file made by ``scripts/build_garments.py``; ``garments.npz`` in the folder where left out.
 
         Raises:
             UserError: the folder has none of the expected sub-folders.
@@ -48,7 +56,11 @@ class Textures:
         skins = [file for file in sorted((folder / "skins").glob("*.jpg")) if "suit" not in file.name]
         photos = sorted((folder / "backgrounds_cc_by").glob("*.jpg"))
         panoramas = sorted((folder / "hdri_tonemapped").glob("*.jpg"))
+        garments = Path(garments) if garments else folder / "garments.npz"
+        meshes = read_garments(garments, folder) if garments.is_file() else []
+        meshes = [mesh for mesh in meshes if is_held_out(mesh.name) == held_out]
         return Textures(
+            garments=sorted(meshes, key=lambda mesh: mesh.is_hair),
             skins=[_read(file, (SKIN_SIZE, SKIN_SIZE)) for file in _part(skins, held_out)],
             tiles=_read_tiles(folder / "ambientcg_thumbs", held_out),
             backgrounds=[_read(file) for file in _part(photos, held_out) + _part(panoramas, held_out)],

@@ -7,12 +7,14 @@ borders are crisp at any resolution, and at every vertex, so that loose cloth an
 The numbers travel to the compiled loops as flat arrays (:class:`Outfit`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from monobody.data.garments import GarmentMesh
 from monobody.jit import SAFE_FASTMATH, compiled
 
 Choice = TypeVar("Choice")
@@ -121,6 +123,38 @@ def sample_outfit(rng: np.random.Generator, tiles: int) -> Outfit:
         thickness_m=thickness,
         folds=folds,
     )
+
+
+def sample_garments(rng: np.random.Generator, garments: list[GarmentMesh]) -> dict[int, Float[np.ndarray, "3"]]:
+    """Choose meshes to wear, a suit, shoes and hair, each with a tint in linear light."""
+    worn: dict[int, np.ndarray] = {}
+    for share, fits in ((0.6, "is_suit"), (0.5, "is_shoes"), (0.6, "is_hair")):
+        fitting = [number for number, mesh in enumerate(garments) if getattr(mesh, fits)]
+        if fitting and rng.random() < share:
+            number = fitting[rng.integers(len(fitting))]
+            tint = np.exp(0.35 * rng.normal() + 0.12 * rng.normal(size=3))
+            if garments[number].texture is None:
+                tint = to_linear(_cloth_colours(rng, 1))[0]
+            worn[number] = np.minimum(tint, 1.6).astype(np.float32)
+    return worn
+
+
+def under_garments(outfit: Outfit, garments: list[GarmentMesh], worn: Iterable[int]) -> Outfit:
+    """Take off what meshes replace: no painted shirt or trousers under a suit, no painted shoes in shoes."""
+    cuts, thickness, colour = outfit.cuts.copy(), outfit.thickness_m.copy(), outfit.colour.copy()
+    for number in worn:
+        mesh = garments[number]
+        if mesh.is_suit:
+            cuts[SLEEVE], cuts[LEG], cuts[GLOVE] = 0, _CROTCH_Y, _NOTHING
+            thickness[[TOP, BOTTOM]] = 0
+        elif mesh.is_shoes:
+            cuts[SHOE] = -_NOTHING
+        elif mesh.is_hair and mesh.texture is not None:
+            cuts[HAIR_FRONT], cuts[HAIR_BACK] = 0.495, 0.39
+            thickness[HAIR] = 0.002
+            opaque = mesh.texture[mesh.texture[..., 3] > 100][:, :3]
+            colour[HAIR] = to_linear(opaque.mean(0))
+    return replace(outfit, cuts=cuts, thickness_m=thickness, colour=colour)
 
 
 def pick(rng: np.random.Generator, shares: dict[Choice, float]) -> Choice:
