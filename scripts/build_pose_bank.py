@@ -34,6 +34,8 @@ from monobody.render.pose_sheet import draw_pose_sheet
 
 HELD_OUT = Path(monobody.__file__).parent / "assets" / "held_out_clips.json"
 
+# In this conversion people are tipped over, feet in the air, in some frames in which they turn round.
+_TIPPED_SOURCES = ("cmu_expmap",)
 # Frames nearer to a kept frame than this (root mean square over bone directions) show nothing new.
 _SAME_POSE_RAD = np.deg2rad(3.0)
 
@@ -97,11 +99,12 @@ def main(options: Options) -> None:
 
 
 def thin(motions: Sequence[Motion]) -> list[Bool[NDArray, " t"]]:
-    """Choose the frames to keep of each motion: none that repeats an earlier one, none in a calibration T-pose."""
+    """Choose the frames to keep: none that repeats an earlier one, no calibration T-pose, none that is damaged."""
     from scipy.spatial import cKDTree
 
     features = np.concatenate([_directions(motion.points) for motion in motions])
-    keep = ~_is_t_pose(features)
+    tipped = [_is_tipped(motion.points) & (motion.source in _TIPPED_SOURCES) for motion in motions]
+    keep = ~_is_t_pose(features) & ~np.concatenate(tipped)
     pairs = cKDTree(features.reshape(len(features), -1)).query_pairs(
         _SAME_POSE_RAD * np.sqrt(features.shape[1]), output_type="ndarray"
     )
@@ -136,10 +139,19 @@ def _directions(points: Float[NDArray, "t 15 3"]) -> Float[NDArray, "t bones 3"]
 
 
 def _is_t_pose(directions: Float[NDArray, "t bones 3"]) -> Bool[NDArray, " t"]:
-    """Tell frames in which arms point sideways and legs down, each bone within ten degrees."""
+    """Tell frames in which arms point sideways and legs down, each bone within 14 degrees."""
     side, down = np.array([1.0, 0, 0]), np.array([0, -1.0, 0])
     rest = np.stack([side, side, down, down, -side, -side, down, down])
-    return ((directions[:, : len(rest)] * rest).sum(-1) > np.cos(np.deg2rad(10))).all(1)
+    return ((directions[:, : len(rest)] * rest).sum(-1) > np.cos(np.deg2rad(14))).all(1)
+
+
+def _is_tipped(points: Float[NDArray, "t 15 3"]) -> Bool[NDArray, " t"]:
+    """Tell frames in which the trunk leans by more than 25 degrees and both feet are more than 8 cm off the floor."""
+    place = {name: points[:, i] for i, name in enumerate(POINTS)}
+    trunk = place["left_shoulder"] + place["right_shoulder"] - place["left_hip"] - place["right_hip"]
+    lean = np.arccos(trunk[:, 1] / np.linalg.norm(trunk, axis=1))
+    lowest = np.minimum(place["left_foot"][:, 1], place["right_foot"][:, 1])
+    return (lean > np.deg2rad(25)) & (lowest > np.quantile(lowest, 0.05) + 0.08)
 
 
 def write_sheet(body: Body, rotations: Float[torch.Tensor, "n 24 3 3"], path: Path) -> None:

@@ -35,7 +35,7 @@ _NAMES = {
     "spine2": "upperback Chest Spine Neo_Spine1 DEF-spine.002 spine_02 spine02",
     "spine3": "thorax Chest2 Spine1 Neo_Spine2 chest DEF-spine.003 spine_03 spine01",
     "neck": "upperneck Neck1 Neck Neo_Neck neck DEF-neck neck_01 neck02",
-    "head": "head Head Neo_Head DEF-head",
+    "head": "head Head Neo_Head DEF-head neck",
     "left_collar": "lclavicle LeftCollar LeftShoulder Neo_LeftShoulder lCollar DEF-shoulder.L clavicle_l clavicle.L",
     "left_shoulder": "lhumerus LeftArm LeftShoulder Neo_LeftArm lShldr left_shoulder DEF-upper_arm.L upperarm_l "
     "upperarm01.L",

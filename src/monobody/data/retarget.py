@@ -47,6 +47,7 @@ _BONES = (
     ("hips", "shoulders", 3.0),
     ("shoulders", "head", 0.5),
 )
+_FOOT_BONE = 2  # Of the left; the right one stands five further on.
 _TREE = (
     ("hips", "left_hip"),
     ("hips", "right_hip"),
@@ -96,7 +97,8 @@ def retarget(
         ]
     )
     world, _ = _posed(axis_angle_to_matrix(by_directions), rest_joints_m)
-    matched = _match_rest_poses(orientations, world, has_orientation)
+    footless = targets.present[:, [_FOOT_BONE, _FOOT_BONE + 5]].amax() == 0
+    matched = _match_rest_poses(orientations, world, has_orientation, level_feet=bool(footless))
     found = []
     for part, target, aim, local in zip(
         by_directions.split(chunk),
@@ -206,18 +208,26 @@ def _backward_bend(pose: Float[Tensor, "n 24 3"]) -> Float[Tensor, ""]:
 
 
 def _match_rest_poses(
-    source: Float[Tensor, "n 24 3 3"], world: Float[Tensor, "n 24 3 3"], known: Float[Tensor, "24"]
+    source: Float[Tensor, "n 24 3 3"],
+    world: Float[Tensor, "n 24 3 3"],
+    known: Float[Tensor, "24"],
+    *,
+    level_feet: bool,
 ) -> Float[Tensor, "n 24 3 3"]:
     """Return S C, the source's orientations seen from the body's rest pose, with C the robust mean of Sᵀ G.
 
     The twist of a straight limb cannot be told from directions, so frames count by how far the limb is bent. Nor can
-    the nod of a head: what is known of heads is that people who stand upright hold them level on average.
+    the nod of a head, or a foot whose toes the source does not have. What is known of them is that people who stand
+    upright hold their heads level on average, and their feet.
     """
     weight = torch.ones(world.shape[:2])
-    head = _J("head")
-    level, uprightness = _level_heads(world)
-    world = torch.cat([world[:, :head], level[:, None], world[:, head + 1 :]], 1)
-    weight[:, head] = uprightness
+    world = world.clone()
+    level = [("head", "spine3")]
+    if level_feet:
+        level += [(f"{side}_ankle", f"{side}_knee") for side in ("left", "right")]
+    for joint, facing in level:
+        world[:, _J(joint)] = _level(world[:, _J(facing)])
+        weight[:, _J(joint)] = (world[:, _J("spine3"), 1, 1] - 0.8).clamp(min=1e-4)
     offset = source.transpose(-1, -2) @ world
     for upper, lower in (("shoulder", "elbow"), ("hip", "knee")):
         for side in ("left", "right"):
@@ -233,13 +243,11 @@ def _match_rest_poses(
     return torch.where(known[:, None, None] > 0, source @ mean, source)
 
 
-def _level_heads(world: Float[Tensor, "n 24 3 3"]) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, " n"]]:
-    """Return a level head that faces where the chest does, and how much to believe in it (0 for tilted trunks)."""
-    chest = world[:, _J("spine3")]
-    heading = torch.atan2(chest[:, 0, 2], chest[:, 2, 2])
+def _level(facing: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 3 3"]:
+    """Keep only the turn about the vertical: level, with the same heading."""
+    heading = torch.atan2(facing[:, 0, 2], facing[:, 2, 2])
     zero = torch.zeros_like(heading)
-    level = axis_angle_to_matrix(torch.stack([zero, heading, zero], -1))
-    return level, (chest[:, 1, 1] - 0.8).clamp(min=1e-4)
+    return axis_angle_to_matrix(torch.stack([zero, heading, zero], -1))
 
 
 def _nearest_rotation(matrix: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
