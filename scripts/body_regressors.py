@@ -46,7 +46,7 @@ def joint_regressor(
             regressor[joint, chosen] = fit_point(vertices_m[:, chosen], joints_m[:, joint], tolerance_m)
         else:  # On the midline a pair of mirrored vertices shares one weight.
             chosen = rng.permutation(near[near <= mirror[near]])[:_CANDIDATES]
-            pairs = 0.5 * (vertices_m[:, chosen] + vertices_m[:, mirror[chosen]])
+            pairs = 0.5 * (vertices_m[:, chosen].astype(np.float64) + vertices_m[:, mirror[chosen]])
             half = 0.5 * fit_point(pairs, joints_m[:, joint], tolerance_m)
             np.add.at(regressor[joint], chosen, half)
             np.add.at(regressor[joint], mirror[chosen], half)

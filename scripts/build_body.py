@@ -189,7 +189,9 @@ def _marks(adults: Adults, template: np.ndarray, weights: np.ndarray) -> dict[st
 
     marks["head_top"] = mean_of(np.argsort(-template[:, 1])[:30])
     marks["left_mouth"] = mean_of(np.argsort(-adults.face_actions["mouthStretchLeft"])[:6])
-    lids = np.flatnonzero(adults.face_actions["eyeBlinkLeft"] > 0.02)
+    # The corners of the eye are the ends of the lids: skin near the eye that moves when it blinks.
+    from_eye = np.linalg.norm(template - marks["left_eye"] @ template, axis=1)
+    lids = np.flatnonzero((adults.face_actions["eyeBlinkLeft"] > 0.02) & (from_eye < 0.017))
     marks["left_eye_inner"] = mean_of(lids[np.argsort(template[lids, 0])[:4]])
     marks["left_eye_outer"] = mean_of(lids[np.argsort(-template[lids, 0])[:4]])
     # MediaPipe's fingers: the first knuckles of index and little finger, the second of the thumb.
@@ -225,8 +227,8 @@ A statistical body in SMPL's file format (24 joints, 10 shape coefficients) that
   MakeHuman's do, and its shape coefficients mean something else: never mix checkpoints or shapes.
 - **Licence**: CC0 for the data, with thanks to MakeHuman and NAVER (see `NOTICE`).
 - **Recipe**: `pip install "monobody[body]"`, then `python scripts/build_body.py`: seeded, minutes on one core.
-- **Mesh**: {file["vertices"]} vertices, {file["triangles"]} triangles, {file["texture_coordinates"]} texture
-  coordinates in one atlas. Left-right symmetric: mirrored poses give mirrored meshes.
+- **Mesh**: {file["vertices"]} vertices, {file["triangles"]} triangles, one atlas of {file["texture_coordinates"]}
+  texture coordinates. Left-right symmetric: mirrored poses give mirrored meshes.
 - **File**: {file["bytes"] / 1e6:.2f} MB; digest `{file["digest"]}`.
 
 | Held-out error | mean mm | 95 % mm | max mm |
@@ -240,10 +242,10 @@ A statistical body in SMPL's file format (24 joints, 10 shape coefficients) that
 {joint_row("`J_regressor` at rest, 500 held-out adults", report["joints_mm"])}
 {joint_row("`keypoints_smpl24` on 100 held-out posed meshes", report["keypoints_mm"])}
 
-Adults of 18 to 80 years; statures of the 1st, 50th and 99th percentile {stature["percentile_1"]:.2f},
-{stature["percentile_50"]:.2f} and {stature["percentile_99"]:.2f} m. The population is a calibrated sampler's, not
-scanned people: its tails are plausible, not measured. No children, no clothes, no hair; the hands stay half open; with
-the arms straight up an edge remains at the armpit.
+Adults of 18 to 80 years, {stature["percentile_1"]:.2f} to {stature["percentile_99"]:.2f} m tall (1st to 99th percentile,
+median {stature["percentile_50"]:.2f} m). The population is a calibrated sampler's, not scanned people: its tails are
+plausible, not measured. No children, no clothes, no hair; the hands stay half open; with the arms straight up an edge
+remains at the armpit.
 
 Keypoints beside the mesh: `keypoints_<set>` for smpl24, coco17, lsp14, cocoplus19, mpii16, blazepose33, h36m17,
 mpi_inf_3dhp17, mpi_inf_3dhp28 and xas18. COCO's points are Anny's own regressors made symmetric; the others are

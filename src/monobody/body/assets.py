@@ -7,6 +7,7 @@ its parts follow from the skinning weights, its keypoints from ``keypoints.py``.
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,20 +85,21 @@ class _WrongFile(ValueError):
 def _read_npz(file: Path) -> dict[str, np.ndarray]:
     """Read the plain arrays of an npz; arrays that hold pickled objects are left out, never opened."""
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, Mapping):
-                raise UserError(f"{file} is a single array, not a body; a body is a SMPL .npz or .pkl file.")
-            arrays = {}
+        archive = np.load(file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise UserError(f"{file} is a single array, not a body; a body is a SMPL .npz or .pkl file.")
+        arrays = {}
+        with archive:
             for name in archive.files:
                 try:
                     arrays[name] = archive[name]
                 except ValueError as error:
                     if "allow_pickle" not in str(error):
                         raise
-            return arrays
+        return arrays
     except UserError:
         raise
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
         raise UserError(f"{file} is damaged or not an .npz file; give a SMPL .npz or .pkl file.") from error
 
 
