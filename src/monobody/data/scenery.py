@@ -16,7 +16,9 @@ def sample_background(rng: np.random.Generator, textures: Textures, size: int) -
         return _wall_and_floor(rng, textures, size)
     if kind < 0.93:
         return _enlarged(textures.tiles[rng.integers(len(textures.tiles))], size)
-    blotches = rng.uniform(20, 235, 3) + rng.uniform(5, 50) * smooth_noise(rng, int(rng.integers(2, 17)), size, 3)
+    cells = int(rng.integers(2, 17))
+    noise = smooth_noise(rng, cells, size) + 0.3 * smooth_noise(rng, cells, size, 3)
+    blotches = rng.uniform(20, 235) + 40 * rng.normal(size=3) + rng.uniform(5, 50) * noise
     return np.clip(blotches, 0, 255).astype(np.uint8)
 
 

@@ -31,7 +31,7 @@ from monobody.data.scenery import occlude, sample_background
 from monobody.data.skinning import SkinnedBody, skin
 from monobody.data.staging import View, root_in_camera, sample_betas, sample_rotations, sample_view
 from monobody.data.textures import Textures
-from monobody.data.wardrobe import sample_garments, sample_outfit, under_garments
+from monobody.data.wardrobe import sample_garments, sample_outfit, sample_skin_gain, under_garments
 
 if TYPE_CHECKING:
     from monobody.body.prior import PosePrior
@@ -184,6 +184,8 @@ class SyntheticPeople:
         joints = {name: points + translation for name, points in joints.items()}
         outfit = sample_outfit(rng, len(self.textures.tiles))
         meshes = sample_garments(rng, self.textures.garments) if rng.random() < self.setting.garments else {}
+        skins = self.textures.skins
+        skin_number = int(rng.integers(len(skins)))
         figure = Figure(
             rest=block.rest[place],
             transforms=transforms,
@@ -194,8 +196,8 @@ class SyntheticPeople:
             outfit=under_garments(outfit, self.textures.garments, meshes),
             meshes=tuple(meshes),
             mesh_gain=tuple(meshes.values()),
-            skin=int(rng.integers(len(self.textures.skins))),
-            skin_gain=np.exp(0.12 * rng.normal() + 0.04 * rng.normal(size=3)).astype(np.float32),
+            skin=skin_number,
+            skin_gain=sample_skin_gain(rng, skins[skin_number], free=rng.random() < max(0.1, 0.9 - 0.2 * len(skins))),
         )
         return figure, joints, joints["lsp14"][:, :2] / joints["lsp14"][:, 2:]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from monobody.data.garments import GarmentMesh
 from monobody.jit import SAFE_FASTMATH, compiled
@@ -125,6 +125,19 @@ def sample_outfit(rng: np.random.Generator, tiles: int) -> Outfit:
     )
 
 
+def sample_skin_gain(
+    rng: np.random.Generator, skin: UInt8[np.ndarray, "h w 3"], *, free: bool
+) -> Float[np.ndarray, "3"]:
+    """Draw a tint of a skin texture in linear light: a little, or, where ``free``, to any human skin tone."""
+    gain = 0.12 * rng.normal() + 0.04 * rng.normal(size=3)
+    if free:
+        now = float(to_linear(skin[::16, ::16].mean((0, 1))).mean())
+        wanted = rng.uniform(np.log(0.05), np.log(0.42))
+        # Melanin takes more of the blue than of the red.
+        gain = gain + (wanted - np.log(now)) * np.array([0.85, 1.0, 1.1])
+    return np.exp(gain).astype(np.float32)
+
+
 def sample_garments(rng: np.random.Generator, garments: list[GarmentMesh]) -> dict[int, Float[np.ndarray, "3"]]:
     """Choose meshes to wear, a suit, shoes and hair, each with a tint in linear light."""
     worn: dict[int, np.ndarray] = {}
@@ -132,7 +145,7 @@ def sample_garments(rng: np.random.Generator, garments: list[GarmentMesh]) -> di
         fitting = [number for number, mesh in enumerate(garments) if getattr(mesh, fits)]
         if fitting and rng.random() < share:
             number = fitting[rng.integers(len(fitting))]
-            tint = np.exp(0.35 * rng.normal() + 0.12 * rng.normal(size=3))
+            tint = np.exp(0.35 * rng.normal() + (0.04 if fits == "is_hair" else 0.12) * rng.normal(size=3))
             if garments[number].texture is None:
                 tint = to_linear(_cloth_colours(rng, 1))[0]
             worn[number] = np.minimum(tint, 1.6).astype(np.float32)
@@ -214,7 +227,8 @@ def layer_at(cuts, x, y, z):
         front = min(max((z + 0.04) / 0.21, 0.0), 1.0)
         if y > cuts[HAIR_BACK] + (cuts[HAIR_FRONT] - cuts[HAIR_BACK]) * front * front * (3 - 2 * front):
             return HAIR
-    if across < cuts[SLEEVE] and y > cuts[HEM] and y < 0.345:
+    # Collars end below the jaw, which reaches forward.
+    if across < cuts[SLEEVE] and y > cuts[HEM] and y < 0.33 - 0.9 * max(z - 0.05, 0.0):
         from_neck = x * x + (z - 0.03) * (z - 0.03) + 0.8 * (y - 0.31) * (y - 0.31)
         in_v = z > 0.03 and y > 0.24 - cuts[VNECK] + 1.6 * across and cuts[VNECK] > 0
         if from_neck > cuts[NECK] * cuts[NECK] and not in_v:
