@@ -242,10 +242,10 @@ A statistical body in SMPL's file format (24 joints, 10 shape coefficients) that
 {joint_row("`J_regressor` at rest, 500 held-out adults", report["joints_mm"])}
 {joint_row("`keypoints_smpl24` on 100 held-out posed meshes", report["keypoints_mm"])}
 
-Adults of 18 to 80 years, {stature["percentile_1"]:.2f} to {stature["percentile_99"]:.2f} m tall (1st to 99th percentile,
-median {stature["percentile_50"]:.2f} m). The population is a calibrated sampler's, not scanned people: its tails are
-plausible, not measured. No children, no clothes, no hair; the hands stay half open; with the arms straight up an edge
-remains at the armpit.
+Adults of 18 to 80 years, {stature["percentile_1"]:.2f} to {stature["percentile_99"]:.2f} m tall (1st to 99th
+percentile, median {stature["percentile_50"]:.2f} m). The population is a calibrated sampler's, not scanned people:
+its tails are plausible, not measured. No children, no clothes, no hair; the hands stay half open; with the arms
+straight up an edge remains at the armpit.
 
 Keypoints beside the mesh: `keypoints_<set>` for smpl24, coco17, lsp14, cocoplus19, mpii16, blazepose33, h36m17,
 mpi_inf_3dhp17, mpi_inf_3dhp28 and xas18. COCO's points are Anny's own regressors made symmetric; the others are

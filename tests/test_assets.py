@@ -14,6 +14,7 @@ from monobody.body.skeleton import SKELETONS
 from monobody.errors import UserError
 
 SMPL_VERTICES = 6890
+SMALL = 800
 
 
 @pytest.fixture(scope="module")
@@ -21,28 +22,32 @@ def shipped() -> BodyData:
     return load_body_data()
 
 
-@pytest.fixture(scope="module")
-def smpl_arrays(shipped: BodyData) -> dict[str, np.ndarray]:
-    """A file as SMPL's are, made of 6890 vertices of the shipped body (no texture, no keypoints, 300 shapes)."""
+def smpl_like(shipped: BodyData, vertices: int, coefficients: int) -> dict[str, np.ndarray]:
+    """Make what a SMPL file holds out of some of the shipped body's vertices: no texture, no keypoints."""
     rng = np.random.default_rng(0)
-    chosen = np.sort(rng.choice(len(shipped.v_template), SMPL_VERTICES, replace=False))
-    regressor = np.zeros((24, SMPL_VERTICES))
-    joints = shipped.J_regressor @ shipped.v_template
-    for joint, place in enumerate(joints):
-        distance = np.linalg.norm(shipped.v_template[chosen] - place, axis=1)
-        nearest = np.argsort(distance)[:100]
-        system = np.vstack([shipped.v_template[chosen][nearest].T, np.ones(100)])
+    chosen = np.sort(rng.choice(len(shipped.v_template), vertices, replace=False))
+    template = shipped.v_template[chosen].astype(np.float64)
+    regressor = np.zeros((24, vertices))
+    for joint, place in enumerate(shipped.J_regressor @ shipped.v_template):
+        nearest = np.argsort(np.linalg.norm(template - place, axis=1))[:100]
+        system = np.vstack([template[nearest].T, np.ones(100)])
         regressor[joint, nearest] = np.linalg.lstsq(system, [*place, 1], rcond=None)[0]
-    table = np.array([shipped.parents, range(24)]).astype(np.uint32)  # The root's parent becomes 2**32 - 1.
     return {
-        "v_template": shipped.v_template[chosen].astype(np.float64),
-        "shapedirs": rng.normal(scale=0.01, size=(SMPL_VERTICES, 3, 300)),
-        "posedirs": rng.normal(scale=1e-3, size=(SMPL_VERTICES, 3, 207)),
+        "v_template": template,
+        "shapedirs": rng.normal(scale=0.01, size=(vertices, 3, coefficients)),
+        "posedirs": rng.normal(scale=1e-3, size=(vertices, 3, 207)),
         "J_regressor": regressor,
         "weights": shipped.weights[chosen].astype(np.float64),
-        "kintree_table": table,
-        "f": rng.integers(SMPL_VERTICES, size=(13776, 3)).astype(np.uint32),
+        # SMPL's table is unsigned: the root's parent becomes 2**32 - 1.
+        "kintree_table": np.array([shipped.parents, range(24)]).astype(np.uint32),
+        "f": rng.integers(vertices, size=(2 * vertices - 4, 3)).astype(np.uint32),
     }
+
+
+@pytest.fixture(scope="module")
+def smpl_arrays(shipped: BodyData) -> dict[str, np.ndarray]:
+    """A small file in SMPL's format."""
+    return smpl_like(shipped, vertices=SMALL, coefficients=10)
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> Path:
@@ -111,8 +116,8 @@ def test_the_digest_follows_the_content(tmp_path: Path, smpl_arrays: dict[str, n
 
 @pytest.mark.parametrize("coefficients", [10, 300])
 @pytest.mark.parametrize("kind", ["npz", "pkl"])
-def test_a_users_smpl_file(tmp_path: Path, smpl_arrays: dict[str, np.ndarray], kind: str, coefficients: int) -> None:
-    arrays = smpl_arrays | {"shapedirs": smpl_arrays["shapedirs"][:, :, :coefficients]}
+def test_a_users_smpl_file(tmp_path: Path, shipped: BodyData, kind: str, coefficients: int) -> None:
+    arrays = smpl_like(shipped, SMPL_VERTICES, coefficients)
     file = tmp_path / f"SMPL_NEUTRAL.{kind}"
     if kind == "npz":
         write_npz(file, arrays)
@@ -132,10 +137,8 @@ def test_a_users_smpl_file(tmp_path: Path, smpl_arrays: dict[str, np.ndarray], k
     assert "SMPL_NEUTRAL" in describe_body(file)
 
 
-def test_substitute_keypoints_lie_near_the_real_ones(
-    tmp_path: Path, shipped: BodyData, smpl_arrays: dict[str, np.ndarray]
-) -> None:
-    found = load_body_data(write_npz(tmp_path / "smpl.npz", smpl_arrays))
+def test_substitute_keypoints_lie_near_the_real_ones(tmp_path: Path, shipped: BodyData) -> None:
+    found = load_body_data(write_npz(tmp_path / "smpl.npz", smpl_like(shipped, SMPL_VERTICES, 10)))
     for name in ("lsp14", "cocoplus19", "coco17", "blazepose33", "h36m17"):
         real = shipped.keypoint_regressors[name] @ shipped.v_template
         substitute = found.keypoint_regressors[name] @ found.v_template
@@ -146,14 +149,14 @@ def test_substitute_keypoints_lie_near_the_real_ones(
 
 
 def test_hmrs_own_regressor_is_taken(tmp_path: Path, smpl_arrays: dict[str, np.ndarray]) -> None:
-    regressor = np.random.default_rng(1).dirichlet(np.ones(SMPL_VERTICES), size=19)
+    regressor = np.random.default_rng(1).dirichlet(np.ones(SMALL), size=19)
     data = load_body_data(write_npz(tmp_path / "hmr.npz", smpl_arrays | {"cocoplus_regressor": regressor}))
     np.testing.assert_allclose(data.keypoint_regressors["cocoplus19"], regressor, atol=1e-7)
     np.testing.assert_allclose(data.keypoint_regressors["lsp14"], regressor[:14], atol=1e-7)
 
 
 def test_a_missing_point_is_flagged(tmp_path: Path, smpl_arrays: dict[str, np.ndarray]) -> None:
-    rows = np.zeros((14, SMPL_VERTICES))
+    rows = np.zeros((14, SMALL))
     rows[:13, 0] = 1
     data = load_body_data(write_npz(tmp_path / "b.npz", smpl_arrays | {"keypoints_lsp14": rows}))
     assert data.placed("lsp14").tolist() == [True] * 13 + [False]
@@ -161,7 +164,7 @@ def test_a_missing_point_is_flagged(tmp_path: Path, smpl_arrays: dict[str, np.nd
 
 MISTAKES = {
     "no such key": (lambda a: a.pop("weights"), "no weights"),
-    "wrong number of vertices": (lambda a: a.update(weights=a["weights"][1:]), "weights has the shape 6889 x 24"),
+    "wrong number of vertices": (lambda a: a.update(weights=a["weights"][1:]), "weights has the shape 799 x 24"),
     "wrong rank": (lambda a: a.update(v_template=a["v_template"][0]), "v_template has the shape 3"),
     "not a number": (lambda a: a["v_template"].__setitem__((5, 1), np.nan), "v_template has values that are not"),
     "infinite": (lambda a: a["posedirs"].__setitem__((5, 1, 3), np.inf), "posedirs has values that are not"),
@@ -169,8 +172,8 @@ MISTAKES = {
     "SMPL-X": (lambda a: a.update(kintree_table=np.zeros((2, 55), int)), "55 joints"),
     "no tree": (lambda a: a["kintree_table"].__setitem__((0, 3), 9), "not a tree"),
     "weights": (lambda a: a.update(weights=2 * a["weights"]), "do not sum to 1"),
-    "faces": (lambda a: a["f"].__setitem__((0, 0), SMPL_VERTICES), "faces name vertices outside"),
-    "text": (lambda a: a.update(v_template=np.full((SMPL_VERTICES, 3), "x")), "does not hold numbers"),
+    "faces": (lambda a: a["f"].__setitem__((0, 0), SMALL), "faces name vertices outside"),
+    "text": (lambda a: a.update(v_template=np.full((SMALL, 3), "x")), "does not hold numbers"),
     "objects": (lambda a: a.update(v_template=a["v_template"].astype(object)), "no v_template"),
 }
 

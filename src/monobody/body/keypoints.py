@@ -7,6 +7,7 @@ mark of that name is known. A place that a body does not have is a row of zeros.
 """
 
 from collections.abc import Mapping
+from typing import SupportsInt
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -63,8 +64,8 @@ def substitute_marks(
     bones = dict(zip(SKELETONS["smpl24"].joints, joints, strict=True))
     marks = {f"{side}_{limb}": bones[f"{side}_{limb}"] for side in ("left", "right") for limb in _MIRRORED_LIMBS}
 
-    def single(vertex: int) -> Row:
-        return np.eye(1, len(vertices_m), vertex)[0]
+    def single(vertex: SupportsInt) -> Row:
+        return np.eye(1, len(vertices_m), int(vertex))[0]
 
     def foremost(region: np.ndarray, x: float, y: float) -> Row:
         """The vertex of a region nearest to a line along z, of two equally near ones that in front."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from monobody.body.skeleton import SKELETONS
@@ -84,6 +84,16 @@ class JointBody(nn.Module):
     reads from the posed mesh.
     """
 
+    # One row for each pair of a keypoint and a joint that moves some of its vertices.
+    keypoint: Int[Tensor, " P"]
+    joint: Int[Tensor, " P"]
+    share: Float[Tensor, " P"]
+    base: Float[Tensor, "P 3"]
+    by_shape: Float[Tensor, "P 3 10"]
+    by_pose: Float[Tensor, "P*3 207"]
+    rest_joints: Float[Tensor, "24 3"]
+    rest_joints_shape: Float[Tensor, "24 3 10"]
+
     def __init__(
         self,
         sets: Sequence[str],
@@ -102,7 +112,6 @@ class JointBody(nn.Module):
         rows = [regressors[name] for name in self.sets if name != "smpl24"]
         regressor = torch.cat(rows) if rows else weights.new_zeros(0, len(weights))
         self.sizes = [len(row) for row in rows]
-        # One entry for each keypoint and each joint that moves some of its vertices.
         keypoint, joint, share, base, by_shape, by_pose = [], [], [], [], [], []
         for k, row in enumerate(regressor.double()):
             used = row.nonzero().squeeze(1)

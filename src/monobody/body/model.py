@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from monobody.body.assets import BodyData, load_body_data
@@ -38,6 +38,14 @@ class Posed:
 
 class Body(nn.Module):
     """A body in SMPL's format as a differentiable function without trainable parameters."""
+
+    faces: Int[Tensor, "F 3"]
+    template: Float[Tensor, "V 3"]
+    shapedirs: Float[Tensor, "10 V*3"]
+    joint_template: Float[Tensor, "24 3"]
+    joint_shapedirs: Float[Tensor, "10 24*3"]
+    posedirs: Float[Tensor, "207 3*V"]
+    weights: Float[Tensor, "24 V"]
 
     def __init__(self, data: BodyData) -> None:
         super().__init__()
