@@ -101,7 +101,7 @@ def converted(mode: str) -> Callable[[Path], object]:
 
 
 def animated(path: Path) -> None:
-    frames = [Image.new("P", (120, 160), colour) for colour in (1, 2, 3)]
+    frames = [Image.new("RGB", (120, 160), colour) for colour in ("red", "green", "blue")]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
 
 

@@ -81,6 +81,7 @@ def synthesize(
     seed: int = 0,
     size: int = 128,
     data: Path | None = None,
+    bank: Path | None = None,
 ) -> int:
     """Draw synthetic people: a contact sheet (-o sheet.png) or a data set (-o folder or -o file.tar).
 
@@ -90,10 +91,11 @@ def synthesize(
         seed: Same seed, same people.
         size: Side of the pictures in pixels.
         data: Folder with textures; without it everything is procedural.
+        bank: Pose bank; without it poses come from the shipped prior.
     """
-    from monobody.data.synthetic import synthesize as draw
+    from monobody.data.synthesize import synthesize as draw
 
-    draw(out, count=count, seed=seed, size_px=size, data=data)
+    draw(out, count=count, seed=seed, size_px=size, data=data, bank=bank)
     return OK
 
 
@@ -130,6 +132,7 @@ def evaluate(
     data: Path | None = None,
     model: str | None = None,
     json: Path | None = None,
+    device: str = "auto",
 ) -> int:
     """Measure a model; prints a table.
 
@@ -138,22 +141,23 @@ def evaluate(
         data: Folder with photos; else $MONOBODY_DATA; else their rows stay empty.
         model: A name from `monobody models`, or a weights file.
         json: Write the numbers here as well.
+        device: auto, cpu, cuda, cuda:1, ...
     """
     from monobody.evaluate.quick import evaluate_quick
 
-    evaluate_quick(data=data, model=model, json_path=json)
+    evaluate_quick(data=data, model=model, json_path=json, device=device)
     return OK
 
 
-def body(file: Annotated[Positional[Path], arg(metavar="FILE")]) -> int:
+def body(file: Annotated[Positional[Path | None], arg(metavar="FILE")] = None) -> int:
     """Check a body file (.npz or .pkl) and print its facts.
 
     Args:
-        file: The body file; nothing in it is executed.
+        file: The body file, the shipped one where left out. Nothing in it is executed.
     """
-    from monobody.body.assets import describe_body_file
+    from monobody.body.describe import describe_body
 
-    print(describe_body_file(file))
+    print(describe_body(file))
     return OK
 
 

@@ -100,8 +100,9 @@ def _ground(
         reach = (floor_m - eye[1]) / ray[..., 1]
     reach = np.where(ray[..., 1] > 1e-4, reach, np.inf).astype(np.float32)
     # Ground coordinates in the photo's metres, so that the lines lie at whole metres of depth.
-    across = np.where(np.isinf(reach), 0, eye[0] + reach * ray[..., 0]) + centre[0]
-    along = np.where(np.isinf(reach), 0, eye[2] + reach * ray[..., 2]) + centre[2]
+    on_ground = np.where(np.isinf(reach), 0, reach)  # Rays that miss it are faded out below.
+    across = eye[0] + on_ground * ray[..., 0] + centre[0]
+    along = eye[2] + on_ground * ray[..., 2] + centre[2]
     line = np.maximum(_lines(across, axis=1), _lines(along, axis=0))
     visible = np.exp(-((np.maximum(reach - distance_m, 0) / (0.9 * distance_m)) ** 2))[..., None]
     ground = _GROUND + (_LINE - _GROUND) * line[..., None]
