@@ -101,7 +101,8 @@ def shade_one(faces, triangle, barycentrics, normals, uv, uv_faces, texture, lab
         faces: (F, 3) int32.
         triangle: (H, W) int32 and
         barycentrics: (H, W, 3) float32, as :func:`monobody.render.raster.raster_one` wrote them.
-        normals: (V, 3) float32 of any length, in the frame of ``light``; from :func:`sum_normals`.
+        normals: (V, 3) float32 in the frame of ``light``; those of :func:`vertex_normals`, or the sums of
+            :func:`sum_normals` as they are, which lean a little towards the larger triangles.
         uv: (T, 2) float32 texture coordinates, v up, and
         uv_faces: (F, 3) int32, the corners' rows of ``uv``.
         texture: (h, w, 3) uint8, sampled bilinearly, repeated beyond its borders.
