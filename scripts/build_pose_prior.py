@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from monobody.body.model import Body
-from monobody.body.prior import JOINTS, SHIPPED_PRIOR, PosePrior, chart_log_density
+from monobody.body.prior import JOINTS, LIMBS, SHIPPED_PRIOR, PosePrior, chart_log_density
 from monobody.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle, quaternion_to_matrix
 from monobody.data.pose_bank import PoseBank
 from monobody.errors import UserError
@@ -36,8 +36,7 @@ from monobody.render.pose_sheet import draw_pose_sheet
 _POSE = 3 * JOINTS
 _BLUR_RAD = 0.05
 _RECOMBINED = 0.3
-# Limbs that are exchanged as a whole: both arms with their collars, both legs, neck and head (joints 1 to 23).
-_LIMBS = ((13, 16, 18, 20, 22), (14, 17, 19, 21, 23), (1, 4, 7, 10), (2, 5, 8, 11), (12, 15))
+_LIMB_SHARE = 0.5
 _LIMIT_MARGIN_RAD = math.radians(8)
 
 
@@ -55,7 +54,7 @@ class Options:
     """Gaussians in the mixture."""
     poses: int = 10_000
     """Balanced draws from the bank that the mixture is fitted to."""
-    shrinkage: float = 60.0
+    shrinkage: float = 100.0
     """How many poses the pooled covariance counts for in each Gaussian's own."""
 
 
@@ -95,13 +94,14 @@ def fit(bank: PoseBank, *, components: int, poses: int, shrinkage: float) -> Pos
         means=means.float(),
         scale_trils=scale_trils.float(),
         limits=limits,
+        limb_share=torch.tensor(_LIMB_SHARE),
     )
 
 
 def recombined(chart: Float[Tensor, "n 23 3"], generator: torch.Generator) -> Float[Tensor, "n 23 3"]:
     """Give each pose, limb by limb, with some chance the limb of another pose."""
     chart = chart.clone()
-    for limb in _LIMBS:
+    for limb in LIMBS[1:]:
         rows = (torch.rand(len(chart), generator=generator) < _RECOMBINED).nonzero()
         columns = torch.tensor(limb) - 1
         donors = torch.randint(len(chart), rows.shape, generator=generator)

@@ -1,7 +1,12 @@
 """The pose prior: how likely a body pose is, and new poses like those that people take.
 
-A mixture of Gaussians over the 23 rotations below the root. Each rotation is taken relative to its joint's mean M_j,
-as axis-angle w_j = log(M_jᵀ R_j), so that the mixture lives in 69 numbers far from where the logarithm wraps.
+A mixture of Gaussians over the 23 rotations below the root, half of it with limbs that know nothing of each other:
+
+    p(w) = (1 - a) Σ_k π_k N(w; μ_k, Σ_k)  +  a Π_limb Σ_k π_k N(w_limb; μ_k, Σ_k)
+
+The first part knows whole poses; the second, made of the first one's marginals, any combination of what arms, legs,
+trunk and head do, and it is what poses unlike all that were captured fall back on. Each rotation is taken relative to
+its joint's mean M_j, as axis-angle w_j = log(M_jᵀ R_j): 69 numbers, far from where the logarithm wraps.
 
 Densities are with respect to the normalised Haar measure of SO(3)²³, under which picking every rotation uniformly at
 random has density 1: ``log_density`` is in nats above chance, and comparable between models of any parametrisation.
@@ -30,7 +35,10 @@ from monobody.errors import UserError
 
 SHIPPED_PRIOR = Path(__file__).resolve().parents[1] / "assets" / "pose_prior.safetensors"
 JOINTS = 23
+LIMBS = ((3, 6, 9), (12, 15), (13, 16, 18, 20, 22), (14, 17, 19, 21, 23), (1, 4, 7, 10), (2, 5, 8, 11))
+"""Joints 1 to 23 of the trunk, the head, the arms and the legs."""
 _POSE = 3 * JOINTS
+_LIMB_COLUMNS = tuple(tuple(3 * (joint - 1) + axis for joint in limb for axis in range(3)) for limb in LIMBS)
 
 
 class PosePrior(nn.Module):
@@ -44,6 +52,7 @@ class PosePrior(nn.Module):
         means: Float[Tensor, "k 72"],
         scale_trils: Float[Tensor, "k 72 72"],
         limits: Float[Tensor, "2 23 3"],
+        limb_share: Float[Tensor, ""],
     ) -> None:
         super().__init__()
         self.joint_means: Tensor
@@ -51,16 +60,21 @@ class PosePrior(nn.Module):
         self.means: Tensor
         self.scale_trils: Tensor
         self.limits: Tensor
-        self.whiten: Tensor
+        self.limb_share: Tensor
         self.register_buffer("joint_means", joint_means)
         self.register_buffer("log_weights", log_weights - log_weights.logsumexp(0))
         self.register_buffer("means", means)
         self.register_buffer("scale_trils", scale_trils)
         self.register_buffer("limits", limits)
-        # The marginal over the first coordinates of a Gaussian has the leading block of its Cholesky factor.
-        pose = scale_trils[:, :_POSE, :_POSE]
-        identity = torch.eye(_POSE, dtype=pose.dtype, device=pose.device).expand_as(pose)
-        self.register_buffer("whiten", torch.linalg.solve_triangular(pose, identity, upper=False), persistent=False)
+        self.register_buffer("limb_share", limb_share)
+        covariances = scale_trils @ scale_trils.mT
+        for i, columns in enumerate((tuple(range(_POSE)), *_LIMB_COLUMNS)):
+            index = torch.tensor(columns, device=means.device)
+            factors = torch.linalg.cholesky(covariances[:, index[:, None], index])
+            identity = torch.eye(len(columns), dtype=means.dtype, device=means.device).expand_as(factors)
+            whiten = torch.linalg.solve_triangular(factors, identity, upper=False)
+            self.register_buffer(f"columns_{i}", index, persistent=False)
+            self.register_buffer(f"whiten_{i}", whiten, persistent=False)
 
     @staticmethod
     def load(path: str | Path | None = None) -> "PosePrior":
@@ -89,6 +103,7 @@ class PosePrior(nn.Module):
         return {
             "joint_means": self.joint_means.float().contiguous(),
             "limits": self.limits.float().contiguous(),
+            "limb_share": self.limb_share.float(),
             "log_weights": self.log_weights.float().contiguous(),
             "means": self.means.half().contiguous(),
             "scale_trils_packed": self.scale_trils[:, row, column].half().contiguous(),
@@ -100,11 +115,19 @@ class PosePrior(nn.Module):
         Differentiable. ``rotations`` are those of joints 1 to 23, relative to their parents.
         """
         chart = self.to_chart(rotations)
-        centred = chart.flatten(-2)[..., None, :] - self.means[:, :_POSE]
-        white = torch.einsum("kij,...kj->...ki", self.whiten, centred)
-        log_scale = self.whiten.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        log_gauss = log_scale - 0.5 * white.square().sum(-1) - 0.5 * _POSE * math.log(2 * math.pi)
-        return (self.log_weights + log_gauss).logsumexp(-1) - chart_log_density(chart).sum(-1)
+        flat = chart.flatten(-2)
+        together = self._mixture(flat, 0)
+        apart = sum((self._mixture(flat, 1 + i) for i in range(len(LIMBS))), torch.zeros_like(together))
+        both = torch.logaddexp((1 - self.limb_share).log() + together, self.limb_share.log() + apart)
+        return both - chart_log_density(chart).sum(-1)
+
+    def _mixture(self, flat: Float[Tensor, "*b 69"], part: int) -> Float[Tensor, "*b"]:
+        """Return the log density of the mixture's marginal over one limb, or over all joints (part 0)."""
+        columns, whiten = self.get_buffer(f"columns_{part}"), self.get_buffer(f"whiten_{part}")
+        centred = flat[..., None, columns] - self.means[:, columns]
+        white = torch.einsum("kij,...kj->...ki", whiten, centred)
+        log_scale = whiten.diagonal(dim1=-2, dim2=-1).log().sum(-1) - 0.5 * len(columns) * math.log(2 * math.pi)
+        return (self.log_weights + log_scale - 0.5 * white.square().sum(-1)).logsumexp(-1)
 
     def sample(
         self,
@@ -153,12 +176,20 @@ class PosePrior(nn.Module):
     def _draw(
         self, n: int, generator: torch.Generator | None, temperature: float
     ) -> tuple[Float[Tensor, "n 72"], Bool[Tensor, " n"]]:
-        part = torch.multinomial(self.log_weights.exp(), n, replacement=True, generator=generator)
-        noise = torch.randn(n, _POSE + 3, 1, generator=generator, device=self.means.device, dtype=self.means.dtype)
-        drawn = self.means[part] + temperature * (self.scale_trils[part] @ noise).squeeze(-1)
+        drawn = self._draw_together(n, generator, temperature)
+        apart = torch.rand(n, 1, generator=generator, device=drawn.device) < self.limb_share
+        # The trunk, with the direction that is up, stays; each other limb is taken from a pose of its own.
+        for columns in _LIMB_COLUMNS[1:]:
+            other = self._draw_together(n, generator, temperature)
+            drawn[:, columns] = torch.where(apart, other[:, columns], drawn[:, columns])
         chart = drawn[:, :_POSE].unflatten(-1, (JOINTS, 3))
         inside = ((chart >= self.limits[0]) & (chart <= self.limits[1])).flatten(1).all(-1)
         return drawn, inside
+
+    def _draw_together(self, n: int, generator: torch.Generator | None, temperature: float) -> Float[Tensor, "n 72"]:
+        part = torch.multinomial(self.log_weights.exp(), n, replacement=True, generator=generator)
+        noise = torch.randn(n, _POSE + 3, 1, generator=generator, device=self.means.device, dtype=self.means.dtype)
+        return self.means[part] + temperature * (self.scale_trils[part] @ noise).squeeze(-1)
 
     def _clamped(self, chart: Float[Tensor, "n 23 3"], clamp: bool) -> Float[Tensor, "n 23 3"]:
         return torch.minimum(torch.maximum(chart, self.limits[0]), self.limits[1]) if clamp else chart
