@@ -235,3 +235,35 @@ def test_a_turned_reading_is_the_reading_of_the_turned_person(lift: Lift) -> Non
     back = turned(rows, -angle)
     for name, array in batch.items():
         np.testing.assert_allclose(back[name], array, atol=1e-5)
+
+
+def test_the_recipe_leaves_weights_with_a_card(body: Body, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("accelerate")
+    from monobody.data.pose_bank import PoseBank
+    from monobody.models.storage import load_weights, read_card
+    from monobody.train import lift_run, lift_task
+    from monobody.train.plan import Plan
+
+    monkeypatch.setattr(lift_task, "VALIDATION_PEOPLE", 8)
+    settings, plan = LiftSettings(batch_size=8), Plan(steps=2, warmup_steps=1, device="cpu", validate_minutes=None)
+    with pytest.raises(UserError, match=r"pose_bank\.npz"):
+        lift_run.train_lift(settings, plan, body, tmp_path, tmp_path / "out", resume=False, start=None)
+
+    poses = 0.2 * np.random.default_rng(0).normal(size=(20, 24, 3)).astype(np.float32)
+    names, even = np.array(["a"] * 20), np.ones(20, np.float32)
+    held_out = np.arange(20) % 2 == 0
+    PoseBank(
+        rotations_aa=poses, source=names, clip=names, action=names, held_out=held_out, balanced=even, unusual=even
+    ).save(tmp_path / "pose_bank.npz")
+    (tmp_path / "readings").mkdir()
+    readings(9, with_body=False).save(tmp_path / "readings" / "photos.npz")
+    readings(5, with_body=True).save(tmp_path / "readings" / "validation.npz")
+    lift_run.train_lift(settings, plan, body, tmp_path, tmp_path / "out", resume=False, start=None)
+
+    weights = tmp_path / "out" / "weights.safetensors"
+    card = read_card(weights)
+    assert card["model"] == "lift"
+    assert "9 of LSP Extended" in card["data"]
+    assert "research" in card["terms"]
+    assert card["validation"].keys() >= {"bodies_pa_mpjpe_mm", "readings_mpjpe_mm", "readings_pck_0.1"}
+    load_weights(Lift(body), weights, body_digest=body.digest)
