@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 SIZE_PX = 224
 GRIDS = ((28, 2), (14, 2), (7, 6))
 """Cells a side and anchors a cell: strides 8, 16 and 32 (the last shared by three layers)."""
-HIP, FULL_BODY = 0, 1
-"""Columns of the key points that place the region of interest."""
+HIP, FULL_BODY = 2, 3
+"""Which of the decoded points place the region of interest."""
 
 
 @cache

@@ -8,9 +8,10 @@ from jaxtyping import UInt8
 
 from monobody.data.crop import checked_box
 from monobody.predict.blaze_in_box import person_in_box
-from monobody.predict.blazepose import find_candidates, read_candidates, whole_window
+from monobody.predict.blaze_search import everybody
 from monobody.predict.detection import Detection, inside_picture
 from monobody.predict.landmarks import Reading
+from monobody.predict.outline import outline_box
 
 MIN_PRESENCE = 0.5
 """Presence below which the landmark network says that a region holds nobody (MediaPipe's threshold)."""
@@ -37,21 +38,15 @@ class BlazeDetector:
             UserError: a box is empty, not finite, or outside of the picture.
         """
         if box is None:
-            return _everybody(rgb)
+            return [_detection(rgb, reading) for reading in everybody(rgb)]
         height, width = rgb.shape[:2]
         boxes = np.atleast_2d(np.asarray(box, np.float64)).tolist()
         return [_detection(rgb, person_in_box(rgb, np.array(checked_box(one, width, height)))) for one in boxes]
 
 
-def _everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
-    readings = read_candidates(rgb, find_candidates(rgb, [whole_window(rgb)]))
-    return [_detection(rgb, reading) for reading in readings if reading.presence >= MIN_PRESENCE]
-
-
 def _detection(rgb: UInt8[np.ndarray, "h w 3"], reading: Reading) -> Detection:
-    low, high = reading.landmarks_px.min(axis=0), reading.landmarks_px.max(axis=0)
     return Detection(
-        box_px=inside_picture(np.concatenate([low, high]), rgb),
+        box_px=inside_picture(outline_box(reading), rgb),
         score=reading.presence,
         crop=reading.crop,
         landmarks_px=reading.landmarks_px,

@@ -7,14 +7,13 @@ clearly seen wins. Where the detector proposes nothing, the box itself is read i
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from monobody.data.crop import Crop
 from monobody.predict.anchors import box_iou
-from monobody.predict.blazepose import Candidate, find_candidates
+from monobody.predict.blazepose import Candidate, distinct, find_candidates
 from monobody.predict.landmarks import Reading, read_again, read_region
 
 QUARTER_TURNS = (0.0, math.pi / 2, math.pi, -math.pi / 2)
@@ -34,7 +33,7 @@ def person_in_box(rgb: UInt8[np.ndarray, "h w 3"], box_px: Float[np.ndarray, "4"
     side = float(max(box_px[2] - box_px[0], box_px[3] - box_px[1]))
     candidates: list[Candidate] = []
     for angle in QUARTER_TURNS:
-        found = find_candidates(rgb, [Crop(centre, WINDOW * side, angle)], THRESHOLD)
+        found = find_candidates(rgb, Crop(centre, WINDOW * side, angle), THRESHOLD)
         candidates += found[:2]
     places = [(c.score, c.region()) for c in distinct(candidates)]
     if not places:
@@ -53,19 +52,3 @@ def _agreement(reading: Reading, box_px: Float[np.ndarray, "4"]) -> float:
     """Return how well the landmarks fill the box, times how clearly they are seen."""
     extent = np.concatenate([reading.landmarks_px.min(axis=0), reading.landmarks_px.max(axis=0)])
     return float(box_iou(extent, box_px)) * float(reading.scores.mean())
-
-
-def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates, best first, without those that propose nearly the same region as a better one."""
-    kept: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda c: -c.score):
-        if not any(_nearly_equal(candidate.region(), other.region()) for other in kept):
-            kept.append(candidate)
-    return kept
-
-
-def _nearly_equal(first: Crop, second: Crop) -> bool:
-    """Tell whether the landmark network would see about the same in both regions."""
-    apart = math.dist(first.centre_px, second.centre_px) / second.size_px
-    turn = math.remainder(first.angle_rad - second.angle_rad, 2 * math.pi)
-    return apart < 0.15 and abs(math.log(first.size_px / second.size_px)) < 0.25 and abs(turn) < 0.4

@@ -1,9 +1,10 @@
-"""Finding people with BlazePose: windows of the picture -> candidates -> regions -> landmarks.
+"""BlazePose's first stage: a window of the picture in, proposals of people and their regions of interest out.
 
-Stage one looks for heads, hip centres and full-body points in square windows of the picture (any place, size and
-turn); stage two reads 33 landmarks in the region that each candidate defines.
+It looks for heads, hip centres and full-body points in a square window of any place, size and turn. The second stage
+(:mod:`~monobody.predict.landmarks`) reads 33 landmarks in the region that each candidate defines.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,15 +15,11 @@ from monobody.data.crop import Crop, extract
 from monobody.data.region import region_from_points
 from monobody.predict import anchors
 from monobody.predict.blaze_networks import DETECTOR_SIZE_PX, blaze_networks
-from monobody.predict.landmarks import Reading, read_region
-
-FIRST_THRESHOLD = 0.3
-"""Score of a candidate worth reading; MediaPipe's own 0.5 misses a third more people."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A person guessed by stage one."""
+    """A person guessed from one window."""
 
     score: float
     hip_px: Float[np.ndarray, "2"]
@@ -33,36 +30,26 @@ class Candidate:
         return region_from_points(self.hip_px, self.full_body_px)
 
 
-def find_candidates(
-    rgb: UInt8[np.ndarray, "h w 3"], windows: Sequence[Crop], threshold: float = FIRST_THRESHOLD
-) -> list[Candidate]:
-    """Return the people that stage one sees in any of the windows, each once, best first."""
-    boxes, points, scores = [], [], []
-    for window in windows:
-        found, found_scores = anchors.decode(*blaze_networks().detect(_black_outside(rgb, window)), threshold)
-        # A turned window turns the box as well; its square hull keeps centre and size.
-        half = found[:, 1].max(axis=1) * window.size_px / 4
-        places = window.to_picture(found[:, [0, 2, 3]].reshape(-1, 2)).reshape(-1, 3, 2)
-        boxes.append(np.concatenate([places[:, 0] - half[:, None], places[:, 0] + half[:, None]], axis=1))
-        points.append(places[:, 1:])
-        scores.append(found_scores)
-    merged, best = anchors.weighted_suppression(np.concatenate(boxes), np.concatenate(points), np.concatenate(scores))
-    return [
-        Candidate(score=float(s), hip_px=p[0], full_body_px=p[1])
-        for p, s in zip(merged, best, strict=True)
-        if np.linalg.norm(p[1] - p[0]) > 1.0
+def find_candidates(rgb: UInt8[np.ndarray, "h w 3"], window: Crop, threshold: float) -> list[Candidate]:
+    """Return the people that stage one sees in a window of the picture, each once, best first."""
+    found, scores = anchors.decode(*blaze_networks().detect(_black_outside(rgb, window)), threshold)
+    centres, halves, points = found[:, 0], found[:, 1] / 2, found[:, [anchors.HIP, anchors.FULL_BODY]]
+    merged, best = anchors.weighted_suppression(np.hstack([centres - halves, centres + halves]), points, scores)
+    candidates = [
+        Candidate(score=float(score), hip_px=window.to_picture(hip), full_body_px=window.to_picture(full_body))
+        for (hip, full_body), score in zip(merged, best, strict=True)
     ]
+    # Points that coincide would define no region.
+    return [c for c in candidates if np.linalg.norm(c.full_body_px - c.hip_px) > 1.0]
 
 
-def whole_window(rgb: UInt8[np.ndarray, "h w 3"], angle_rad: float = 0.0) -> Crop:
-    """Return the smallest square about the whole picture, turned."""
-    height, width = rgb.shape[:2]
-    return Crop(centre_px=(width / 2, height / 2), size_px=float(max(height, width)), angle_rad=angle_rad)
-
-
-def read_candidates(rgb: UInt8[np.ndarray, "h w 3"], candidates: Sequence[Candidate]) -> list[Reading]:
-    """Return the landmark network's reading of each candidate's region."""
-    return [read_region(rgb, candidate.region()) for candidate in candidates]
+def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates, best first, without those that propose nearly the same region as a better one."""
+    kept: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda c: -c.score):
+        if not any(nearly_equal(candidate.region(), other.region()) for other in kept):
+            kept.append(candidate)
+    return kept
 
 
 def _black_outside(rgb: UInt8[np.ndarray, "h w 3"], window: Crop) -> UInt8[np.ndarray, "224 224 3"]:
@@ -74,3 +61,10 @@ def _black_outside(rgb: UInt8[np.ndarray, "h w 3"], window: Crop) -> UInt8[np.nd
     height, width = rgb.shape[:2]
     inside = np.all((places >= 0) & (places <= (width, height)), axis=-1)
     return square * inside[..., None].astype(np.uint8)
+
+
+def nearly_equal(first: Crop, second: Crop) -> bool:
+    """Tell whether the landmark network would see about the same in both regions."""
+    apart = math.dist(first.centre_px, second.centre_px) / second.size_px
+    turn = math.remainder(first.angle_rad - second.angle_rad, 2 * math.pi)
+    return apart < 0.15 and abs(math.log(first.size_px / second.size_px)) < 0.25 and abs(turn) < 0.4

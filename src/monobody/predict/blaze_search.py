@@ -1,0 +1,128 @@
+"""Everybody in a picture: BlazePose over windows of several sizes; its proposals read, checked and sorted out.
+
+The detector looks at 224 pixels and was made for one person who fills about half of them. So it is shown the whole
+picture, the picture with a wide margin (for somebody who fills it), and overlapping smaller windows (for groups). A
+person is proposed by several windows, a chance likeness by one: the sum of the scores of the proposals of one region,
+its support, tells them apart better than any score. What has support is read by the landmark network, twice, and of
+the readings that lie on one body only the surest stays.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from monobody.data.crop import Crop
+from monobody.predict.blazepose import Candidate, distinct, find_candidates, nearly_equal
+from monobody.predict.detection import inside_picture
+from monobody.predict.landmarks import Reading, read_again, read_region
+from monobody.predict.outline import outline_box, share_on_mask
+
+WIDE = 1.6
+"""Side of the largest window over the picture's longer side."""
+TILES = (0.6, 0.36)
+"""Sides of the smaller windows over the picture's longer side; they overlap by half at least."""
+THRESHOLD = 0.15
+"""Score from which a proposal counts."""
+MIN_SUPPORT = 0.3
+"""Support from which a region is read."""
+MAX_REGIONS = 30
+"""Regions that are read at most, the best supported ones."""
+MIN_PRESENCE = 0.3
+"""Presence below which the landmark network says that a region holds nobody."""
+MIN_CERTAINTY = 0.48
+"""Certainty (see :class:`Found`) from which somebody is there."""
+SAME_PLACE, SAME_SHARE = 0.12, 0.3
+"""Two readings are of one body if this share of the landmarks are nearer than so many sizes of the region."""
+PART_INSIDE, PART_CERTAINTY = 0.8, 0.5
+"""A box that lies so far inside another is a part of that person unless it is at least so sure in comparison."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A reading, the support of its region, and the box of its outline inside the picture."""
+
+    reading: Reading
+    support: float
+    box_px: Float[np.ndarray, "4"]
+
+    @cached_property
+    def certainty(self) -> float:
+        """Support, times how clearly the landmarks are seen, times how well they lie on the mask."""
+        return self.support * float(self.reading.scores.mean()) * share_on_mask(self.reading)
+
+
+def everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Reading]:
+    """Return one reading for each person in the picture, the surest first.
+
+    Where nobody is certain the surest guess is returned if it is fair: a doubtful person is more use than none.
+    """
+    proposals = [c for window in search_windows(*rgb.shape[:2]) for c in find_candidates(rgb, window, THRESHOLD)]
+    regions = sorted(((support(c.region(), proposals), c.region()) for c in distinct(proposals)), key=lambda r: -r[0])
+    found = []
+    for strength, region in regions[:MAX_REGIONS]:
+        reading = read_twice(rgb, region) if strength >= MIN_SUPPORT else None
+        if reading is not None:
+            box = inside_picture(outline_box(reading), rgb)
+            found.append(Found(reading=reading, support=support(reading.crop, proposals), box_px=box))
+    found = one_a_body(found)
+    certain = [f.reading for f in found if f.certainty >= MIN_CERTAINTY]
+    return certain or [f.reading for f in found[:1] if f.certainty >= MIN_CERTAINTY / 2]
+
+
+def read_twice(rgb: UInt8[np.ndarray, "h w 3"], region: Crop) -> Reading | None:
+    """Return the reading of a region where it moves to by itself; None where nobody is there."""
+    reading = read_region(rgb, region)
+    if reading.presence < MIN_PRESENCE:
+        return None
+    reading = read_again(rgb, reading)
+    return reading if reading.presence >= MIN_PRESENCE else None
+
+
+def search_windows(height: int, width: int) -> list[Crop]:
+    """Return the windows to look at in a picture of that size, the largest first."""
+    longer = float(max(height, width))
+    windows = [Crop((width / 2, height / 2), scale * longer) for scale in (WIDE, 1.0)]
+    for share in TILES:
+        side = share * longer
+        windows += [Crop((x, y), side) for y in _centres(height, side) for x in _centres(width, side)]
+    return windows
+
+
+def support(region: Crop, proposals: Sequence[Candidate]) -> float:
+    """Return the sum of the scores of the proposals of a region."""
+    return sum(c.score for c in proposals if nearly_equal(c.region(), region))
+
+
+def one_a_body(found: Sequence[Found]) -> list[Found]:
+    """Return what was found, the surest first, without what lies on the body of something surer."""
+    kept: list[Found] = []
+    for one in sorted(found, key=lambda f: -f.certainty):
+        if not any(same_body(one.reading, other.reading) or is_part(one, other) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def same_body(first: Reading, second: Reading) -> bool:
+    """Tell whether two readings lie on one body; a reading of half a body shares the landmarks of that half."""
+    apart = np.linalg.norm(first.landmarks_px - second.landmarks_px, axis=1)
+    near = apart < SAME_PLACE * min(first.crop.size_px, second.crop.size_px)
+    return bool(near.mean() >= SAME_SHARE)
+
+
+def is_part(one: Found, other: Found) -> bool:
+    """Tell whether one box lies inside another that is much surer: a limb taken for a person."""
+    low, high = np.maximum(one.box_px[:2], other.box_px[:2]), np.minimum(one.box_px[2:], other.box_px[2:])
+    shared, area = (float(np.prod(np.maximum(side, 0))) for side in (high - low, one.box_px[2:] - one.box_px[:2]))
+    return shared > PART_INSIDE * area and one.certainty < PART_CERTAINTY * other.certainty
+
+
+def _centres(length: float, side: float) -> list[float]:
+    """Return centres of windows that cover a length, half overlapping; one in the middle if a single one does."""
+    if side >= length:
+        return [length / 2]
+    count = math.ceil((length - side) / (side / 2)) + 1
+    return np.linspace(side / 2, length - side / 2, count).tolist()
