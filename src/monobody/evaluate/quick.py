@@ -20,7 +20,7 @@ need its data.
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from monobody.predict.detect import Detection, find_detector
 from monobody.predict.estimate import Estimator, MeanPose
 
 SYNTHETIC = Path(__file__).parents[1] / "assets" / "evaluation" / "people.tar"
+PHOTOS = "lsp_extended"
 BOX_MARGIN = 0.1
 THRESHOLDS = (0.1, 0.05)
 BLAZEPOSE_JOINTS = [i for i, source in enumerate(correspondence("blazepose33", "lsp14")) if source >= 0]
@@ -48,6 +49,7 @@ BLAZEPOSE_JOINTS = [i for i, source in enumerate(correspondence("blazepose33", "
 Numbers = dict[str, Any]
 Joints = tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k 3"]]
 """Of n people in the pictures' pixels, and in metres and the pictures' camera frames."""
+Measure = Callable[[Sequence[Sample], Joints, Sequence[int]], Numbers]
 
 
 def evaluate_quick(
@@ -77,22 +79,13 @@ def evaluate_quick(
     predictor = load(model, device=device)
     joint_body = JointBody.from_body(predictor.body, ("lsp14",))
     estimators = {"model": predictor.estimator, "mean_pose": MeanPose(predictor.body)}
-    people: Sequence[Sample] = SampleFiles(SYNTHETIC)[:limit]
-    found = find_people(people)
-    joints = {name: estimate_joints(e, joint_body, people, found) for name, e in estimators.items()}
-    synthetic = {name: synthetic_numbers(people, found_joints) for name, found_joints in joints.items()}
-    synthetic["blazepose"] = synthetic_numbers(people, blazepose_joints(found), BLAZEPOSE_JOINTS)
-
+    people = SampleFiles(SYNTHETIC)[:limit]
+    synthetic = compare(people, estimators, joint_body, synthetic_numbers)
     photos = _photos(data)
-    real: dict[str, Numbers] = {}
-    note = f"No photos: give --data, or set $MONOBODY_DATA, to a folder with {PHOTOS}/."
+    real, note = {}, f"No photos: give --data, or set $MONOBODY_DATA, to a folder with {PHOTOS}/."
     if photos is not None:
         photos = photos[:limit]
-        found = find_people(photos)
-        joints = {name: estimate_joints(e, joint_body, photos, found) for name, e in estimators.items()}
-        real = {name: real_numbers(photos, found_joints) for name, found_joints in joints.items()}
-        real["blazepose"] = real_numbers(photos, blazepose_joints(found), BLAZEPOSE_JOINTS)
-        note = ""
+        real, note = compare(photos, estimators, joint_body, real_numbers), ""
     none = {f"real_pck_{threshold}": None for threshold in THRESHOLDS}
     measured = {name: synthetic[name] | real.get(name, none) for name in synthetic}
     numbers = {
@@ -110,6 +103,18 @@ def evaluate_quick(
         with atomic_write(json_path) as temporary:
             temporary.write_text(json.dumps(numbers, indent=2) + "\n")
     return numbers
+
+
+def compare(
+    samples: Sequence[Sample], estimators: Mapping[str, Estimator], joint_body: JointBody, measure: Measure
+) -> dict[str, Numbers]:
+    """Find the samples' people once and measure every estimator, and the detector's own landmarks, on them."""
+    found = find_people(samples)
+    rows = {
+        name: measure(samples, estimate_joints(estimator, joint_body, samples, found), range(14))
+        for name, estimator in estimators.items()
+    }
+    return rows | {"blazepose": measure(samples, blazepose_joints(found), BLAZEPOSE_JOINTS)}
 
 
 def find_people(samples: Sequence[Sample], detector: str = "blazepose") -> list[Detection]:
@@ -152,7 +157,7 @@ def blazepose_joints(detections: Sequence[Detection]) -> Joints:
 
 def synthetic_numbers(samples: Sequence[Sample], joints: Joints, chosen: Sequence[int] = range(14)) -> Numbers:
     """Return the 3D errors of the `chosen` LSP joints."""
-    truth = torch.from_numpy(np.stack([sample.joints_cam_m for sample in samples])).float()[:, list(chosen)]  # type: ignore[arg-type]
+    truth = torch.from_numpy(np.stack([_joints_cam_m(sample) for sample in samples])).float()[:, list(chosen)]
     return {
         "synthetic_mpjpe_mm": round(float(mpjpe(joints[1], truth).mean()), 2),
         "synthetic_pa_mpjpe_mm": round(float(pa_mpjpe(joints[1], truth).mean()), 2),
@@ -177,7 +182,9 @@ def real_numbers(samples: Sequence[Sample], joints: Joints, chosen: Sequence[int
     }
 
 
-PHOTOS = "lsp_extended"
+def _joints_cam_m(sample: Sample) -> Float[np.ndarray, "14 3"]:
+    assert sample.joints_cam_m is not None, "synthetic people know their joints"
+    return sample.joints_cam_m
 
 
 def _photos(data: str | Path | None) -> Sequence[Sample] | None:
