@@ -59,9 +59,10 @@ def _parse_asf(text: str) -> tuple[dict[str, _Bone], dict[str, list[str]], tuple
     scale = 1 / float(units.get("length", 1))
     to_radians = np.pi / 180 if units.get("angle", "deg") == "deg" else 1.0
     bones: dict[str, _Bone] = {}
+    fields: dict[str, list[str]] = {}
     for words in sections[":bonedata"]:
         if words[0] == "begin":
-            fields: dict[str, list[str]] = {}
+            fields = {}
         elif words[0] == "end":
             *angles, order = fields["axis"]
             name = fields["name"][0]
