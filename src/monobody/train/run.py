@@ -6,18 +6,21 @@ The data folder holds what is there of
     pose_bank.npz                  motion capture on the body (scripts/build_pose_bank.py)
     textures/                      skins, clothes, backgrounds for synthetic people
     synthetic/*.tar                synthetic people rendered before (scripts/render_synthetic.py)
+or, packed for another machine by scripts/pack_for_device.py, `photos_train.npz` in place of the photos.
 Without photos training is on synthetic people alone. These are rendered as they are needed unless some were before;
 without a bank they take poses from the shipped prior, without textures they wear procedural ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
 from monobody.data.mix import Mix, Part, Samples, batches
-from monobody.data.sample import Augment
+from monobody.data.packed import PackedSamples
+from monobody.data.sample import Augment, Sample
 from monobody.data.shards import SampleFiles
 from monobody.models.hmr import HMR, BlazeRegressor, build_model
 from monobody.models.storage import load_weights, save_weights
@@ -30,6 +33,8 @@ from monobody.train.lift_run import train_lift
 from monobody.train.recipes import Recipe, find_recipe
 
 SYNTHETIC_SEED, VALIDATION_SEED = 1, 2
+LARGEST_HALF = 7_500_000
+"""Networks of more parameters are written as 8-bit integers: half precision would take more than 15 MB."""
 
 
 def train(
@@ -112,8 +117,9 @@ def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: P
         encoder_rate=recipe.encoder_rate,
     )
     state = fit(task, recipe.plan, out, resume=resume, settings=asdict(recipe))
-    card = _card(recipe, body, state)
-    save_weights(model, out / "weights.safetensors", card=card, int8=False)
+    # Half precision as long as the file stays small enough to be sent around.
+    large = sum(parameter.numel() for parameter in model.parameters()) > LARGEST_HALF
+    save_weights(model, out / "weights.safetensors", card=_card(recipe, body, state), int8=large)
     return state
 
 
@@ -160,7 +166,9 @@ def _people(data: Path | None, *, seed: int, held_out: bool = False) -> Samples:
     )
 
 
-def _photos(data: Path | None, split: Any) -> Any:
+def _photos(data: Path | None, split: Literal["train", "validation"]) -> Sequence[Sample] | None:
+    if data is not None and (data / f"photos_{split}.npz").is_file():
+        return PackedSamples(data / f"photos_{split}.npz")
     if data is None or not (data / "lsp_extended").is_dir():
         return None
     from monobody.data.datasets.lsp import LspExtended
