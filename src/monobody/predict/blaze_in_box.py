@@ -35,7 +35,7 @@ def person_in_box(rgb: UInt8[np.ndarray, "h w 3"], box_px: Float[np.ndarray, "4"
     for angle in QUARTER_TURNS:
         found = find_candidates(rgb, Crop(centre, WINDOW * side, angle), THRESHOLD)
         candidates += found[:2]
-    places = [(c.score, c.region()) for c in distinct(candidates)]
+    places = [(c.score, c.region) for c in distinct(candidates)]
     if not places:
         places = [(1.0, Crop(centre, WHOLE_BOX * side, angle)) for angle in QUARTER_TURNS]
 

@@ -61,7 +61,7 @@ def everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Reading]:
     Where nobody is certain the surest guess is returned if it is fair: a doubtful person is more use than none.
     """
     proposals = [c for window in search_windows(*rgb.shape[:2]) for c in find_candidates(rgb, window, THRESHOLD)]
-    regions = sorted(((support(c.region(), proposals), c.region()) for c in distinct(proposals)), key=lambda r: -r[0])
+    regions = sorted(((support(c.region, proposals), c.region) for c in distinct(proposals)), key=lambda r: -r[0])
     found = []
     for strength, region in regions[:MAX_REGIONS]:
         reading = read_twice(rgb, region) if strength >= MIN_SUPPORT else None
@@ -94,7 +94,7 @@ def search_windows(height: int, width: int) -> list[Crop]:
 
 def support(region: Crop, proposals: Sequence[Candidate]) -> float:
     """Return the sum of the scores of the proposals of a region."""
-    return sum(c.score for c in proposals if nearly_equal(c.region(), region))
+    return sum(c.score for c in proposals if nearly_equal(c.region, region))
 
 
 def one_a_body(found: Sequence[Found]) -> list[Found]:
