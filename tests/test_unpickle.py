@@ -194,6 +194,22 @@ def test_damaged_pickles_are_one_sentence(tmp_path: Path) -> None:
     assert failures >= 10
 
 
+def test_small_files_cannot_take_all_memory(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")  # Not on Windows.
+    file = tmp_path / "body.pkl"
+    file.write_bytes(b"\x80\x02}r\xff\xff\xff\x7f.")  # Stores an empty dictionary under the number 2**31 - 1.
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert read_pickle(file) == {}
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    doubled: list = [1.0]
+    for _ in range(60):
+        doubled = [doubled, doubled]
+    file.write_bytes(pickle.dumps({"v_template": doubled, "numbers": [1, 2.5]}))
+    read = read_pickle(file)
+    assert list(read) == ["numbers"]
+    np.testing.assert_array_equal(read["numbers"], [1, 2.5])
+
+
 def test_an_array_must_have_the_data_of_its_shape(tmp_path: Path) -> None:
     payload = pickle.dumps({"a": np.arange(6.0)}, protocol=2)
     lying = payload.replace(b"K\x06\x85", b"K\x07\x85")

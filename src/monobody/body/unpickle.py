@@ -125,10 +125,14 @@ class _Bare:
         return kind()
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """An unpickler for which only the names below exist."""
+class _ArraysOnly(pickle._Unpickler):
+    """An unpickler for which only the names below exist.
 
-    def find_class(self, module: str, name: str, /) -> Any:
+    The reader in Python, not the one in C: that one makes a table as long as the largest number a file asks to store
+    something under, so that a dozen bytes take tens of gigabytes. Body files are few large strings; both are fast.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
         root, _, rest = module.partition(".")
         if root == "numpy" and rest in ("", "core.multiarray", "_core.multiarray", "core.numeric", "_core.numeric"):
             stand_ins = {
@@ -173,11 +177,10 @@ def _to_array(value: Any) -> np.ndarray | None:
         return _dense(type(value).__name__, _attributes(value))
     if isinstance(value, _Chumpy):
         return _chumpy_value(_attributes(value))
-    if isinstance(value, int | float | list):
-        try:
-            array = np.array(value)
-        except (ValueError, OverflowError):
-            return None
+    flat = value if isinstance(value, list) else [value]
+    # Nested lists are not followed: lists of the same list twice, a few levels deep, would fill all memory.
+    if flat and all(isinstance(number, int | float) for number in flat):
+        array = np.array(value)
         return array if array.dtype.kind in "biuf" else None
     return None
 
