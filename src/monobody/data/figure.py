@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from monobody.body.assets import BodyData
+from monobody.data.exposure import LINEAR
 from monobody.data.garments import TEXTURE_SIZE, DressedMesh, draw_cutouts, dress, follow
 from monobody.data.lighting import Light
-from monobody.data.paint import LINEAR, SHADOW_SIZE, bump_volume, paint, project
+from monobody.data.paint import SHADOW_SIZE, bump_volume, paint, project
 from monobody.data.skinning import SkinnedBody, add_normals, skin
 from monobody.data.textures import Textures
 from monobody.data.wardrobe import Outfit, stand_off

@@ -24,7 +24,7 @@ def sample_background(rng: np.random.Generator, textures: Textures, size: int) -
 
 def occlude(
     rng: np.random.Generator, textures: Textures, image: UInt8[np.ndarray, "s s 3"], around_px: np.ndarray
-) -> Float[np.ndarray, "s s"] | None:
+) -> Float[np.ndarray, "s s"]:
     """Put one to three things before the picture, in place; return how much of each pixel they cover.
 
     Things are patches of other pictures or materials in the shape of ellipses, boards and polygons, near the points
@@ -87,7 +87,7 @@ def _wall_and_floor(rng: np.random.Generator, textures: Textures, size: int) -> 
     v = (depth * cells * 2).astype(int) % cells
     u = ((np.arange(size) / size - 0.5)[None, :] * depth[:, None] * cells * 2).astype(int) % cells
     picture[horizon:] = floor[v[:, None], u] * np.exp(0.2 * rng.normal(size=3)) * rng.uniform(0.5, 1.0)
-    shade = np.linspace(*rng.uniform(0.7, 1.2, 2), size)
+    shade = np.linspace(rng.uniform(0.7, 1.2), rng.uniform(0.7, 1.2), size)
     return np.clip(picture * shade[None, :, None], 0, 255).astype(np.uint8)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from monobody.data.crop import Crop
+from monobody.data.known import SyntheticSample
 from monobody.data.sample import Sample
 from monobody.errors import UserError
 from monobody.files import atomic_write
@@ -110,8 +111,6 @@ def sample_from(image: np.ndarray, labels: dict[str, np.ndarray], row: int, **pl
     known |= {"image": image, "crop": Crop((x, y), size, angle), **planes}
     if "theta" not in labels:
         return Sample(**known)
-    from monobody.data.synthetic import SyntheticSample
-
     sets = [name.removeprefix("px.") for name in labels if name.startswith("px.")]
     principal = field("principal_px")
     return SyntheticSample(
@@ -144,9 +143,9 @@ def _labels(sample: Sample, everything: bool) -> dict[str, np.ndarray]:
     crop = sample.crop
     row = {"crop": np.array([*crop.centre_px, crop.size_px, crop.angle_rad])}
     row |= {name: np.asarray(value) for name in FIELDS if (value := getattr(sample, name)) is not None}
-    if everything and hasattr(sample, "theta"):
+    if everything and isinstance(sample, SyntheticSample):
         row |= {name: np.asarray(getattr(sample, name)) for name in _KNOWN_EXTRAS}
-        for name, (points_px, joints_m) in sample.keypoints.items():  # pyright: ignore[reportAttributeAccessIssue]
+        for name, (points_px, joints_m) in sample.keypoints.items():
             row |= {f"px.{name}": points_px, f"cam_m.{name}": joints_m}
     return row
 

@@ -67,7 +67,8 @@ def sample_rotations(
         rotations = poses.sample(2 * count, generator).numpy().astype(np.float32)
     first, second = rotations[:count], rotations[count:]
     mixed = rng.random(count) < 0.25
-    first[np.ix_(mixed, _UPPER_BODY)] = second[np.ix_(mixed, _UPPER_BODY)]
+    for joint in _UPPER_BODY:
+        first[mixed, joint] = second[mixed, joint]
     if not held_out:
         for index in np.flatnonzero(rng.random(count) < 0.2):
             first[index] = wide_pose(rng)

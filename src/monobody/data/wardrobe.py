@@ -173,11 +173,12 @@ def under_garments(outfit: Outfit, garments: list[GarmentMesh], worn: Iterable[i
 def pick(rng: np.random.Generator, shares: dict[Choice, float]) -> Choice:
     """Draw a key with its share (which sum to one); quicker than ``rng.choice``."""
     ticket = rng.random()
-    for key, share in shares.items():
-        ticket -= share
+    keys = list(shares)
+    for key in keys:
+        ticket -= shares[key]
         if ticket < 0:
             return key
-    return key
+    return keys[-1]
 
 
 def _cut_top(cuts: np.ndarray, rng: np.random.Generator) -> None:
