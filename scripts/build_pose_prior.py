@@ -29,6 +29,7 @@ from monobody.body.model import Body
 from monobody.body.prior import JOINTS, LIMBS, SHIPPED_PRIOR, PosePrior, chart_log_density
 from monobody.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle, quaternion_to_matrix
 from monobody.data.pose_bank import PoseBank
+from monobody.data.rest_poses import nearest_rotation
 from monobody.errors import UserError
 from monobody.files import atomic_write
 from monobody.render.pose_sheet import draw_pose_sheet
@@ -218,13 +219,6 @@ def independent_log_density(prior: PosePrior, chart: Float[Tensor, "n 23 3"]) ->
         ]
         total += (prior.log_weights + torch.stack(logs, 1)).logsumexp(1)
     return total
-
-
-def nearest_rotation(matrix: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
-    u, _, vt = torch.linalg.svd(matrix)
-    sign = torch.ones(*matrix.shape[:-2], 3)
-    sign[..., 2] = torch.linalg.det(u @ vt)
-    return u @ (sign[..., None] * vt)
 
 
 if __name__ == "__main__":

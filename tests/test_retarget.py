@@ -7,7 +7,8 @@ from monobody.body.kinematics import forward_kinematics
 from monobody.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from monobody.body.skeleton import SKELETONS
 from monobody.data.mocap import POINTS
-from monobody.data.retarget import _match_rest_poses, _share_forearm_twist, normalised_joint_error, retarget
+from monobody.data.rest_poses import match_rest_poses
+from monobody.data.retarget import _share_forearm_twist, normalised_joint_error, retarget
 
 BODY = SKELETONS["smpl24"]
 KNOWN = torch.tensor([float("hand" not in joint) for joint in BODY.joints])
@@ -70,7 +71,7 @@ def test_constants_between_rest_poses_are_found(acted):
     upright[:, BODY.index("spine3")] = torch.eye(3)
     upright[:, BODY.index("head")] = torch.eye(3)
     offset = axis_angle_to_matrix(torch.randn(24, 3, generator=torch.Generator().manual_seed(2)))
-    matched = _match_rest_poses(upright @ offset, upright, KNOWN, level_feet=False)
+    matched = match_rest_poses(upright @ offset, upright, KNOWN, level_feet=False)
     torch.testing.assert_close(matched[:, KNOWN > 0], upright[:, KNOWN > 0], atol=1e-4, rtol=0)
 
 
