@@ -22,6 +22,10 @@ INPUT_SIZE = 256
 LANDMARKS = 39
 """33 body landmarks (the set ``blazepose33``), then 6 auxiliary ones that MediaPipe's tracker uses."""
 
+LARGE_MAPS = 4
+"""How many of the residuals work on maps of 32 x 32 and larger: most of the time, few of the weights."""
+CROPS_IN_CACHE = 4
+
 WEIGHTS = Path(__file__).parents[1] / "weights" / "blaze.safetensors"
 
 
@@ -130,9 +134,8 @@ class BlazeBackbone(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 256 256"]) -> BlazeFeatures:
         """Look at RGB crops with values in [0, 1]."""
-        x = F.relu6(self.stem(images))
-        x = self.stem_project(F.relu6(self.stem_depthwise(x)))
-        x = self.residuals(x)
+        x = self._large_maps(images)
+        x = self.residuals[LARGE_MAPS:](x)
         x = F.relu6(self.neck_depthwise_1(F.relu6(self.neck_expand(x))))
         x = F.relu6(self.neck_project(F.relu6(self.neck_depthwise_2(x))))
         x = self.blocks(x)
@@ -142,6 +145,21 @@ class BlazeBackbone(nn.Module):
             world=self.world_head(x).reshape(-1, LANDMARKS, 3),
             presence=self.presence_head(x).flatten(),
         )
+
+    def _large_maps(self, images: Float[Tensor, "b 3 256 256"]) -> Float[Tensor, "b 32 32 32"]:
+        """Run the part with the largest maps; where nothing in it is trained, on few crops at a time.
+
+        On a processor a whole batch of these maps falls out of the cache, which costs twice the time.
+        """
+        first = nn.Sequential(self.stem, self.stem_depthwise, self.stem_project, *self.residuals[:LARGE_MAPS])
+        trained = torch.is_grad_enabled() and any(p.requires_grad for p in first.parameters())
+        whole = trained or images.device.type != "cpu"
+        maps = []
+        for crops in (images,) if whole else images.split(CROPS_IN_CACHE):
+            x = F.relu6(self.stem(crops))
+            x = self.stem_project(F.relu6(self.stem_depthwise(x)))
+            maps.append(self.residuals[:LARGE_MAPS](x))
+        return maps[0] if len(maps) == 1 else torch.cat(maps)
 
 
 def scale_landmarks(landmarks: Float[Tensor, "b 39 5"]) -> Float[Tensor, "b 39 5"]:

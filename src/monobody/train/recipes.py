@@ -59,11 +59,13 @@ def hmr_small() -> Recipe:
     return Recipe(
         name="hmr-small",
         model="hmr-small",
-        plan=Plan(minutes=95, clip_norm=20.0, device="cpu"),
-        frozen_residuals=2,
+        plan=Plan(minutes=76, clip_norm=20.0, device="cpu"),
+        regressor_rate=2e-4,
+        encoder_rate=3e-5,
+        frozen_residuals=4,
         frozen_depthwise=True,
         weights=LossWeights(earlier=0.3),
-        cached=CachedStage(),
+        cached=CachedStage(rows=9_600, steps=600),
     )
 
 
@@ -150,7 +152,7 @@ def tiny() -> Recipe:
         plan=Plan(steps=4, warmup_steps=1, log_every=1, clip_norm=20.0, device="cpu"),
         batch=4,
         workers=0,
-        frozen_residuals=2,
+        frozen_residuals=4,
         frozen_depthwise=True,
         cached=CachedStage(rows=16, steps=5, batch=8),
         validation_synthetic=8,
