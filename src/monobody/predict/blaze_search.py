@@ -62,9 +62,11 @@ def everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Reading]:
     """
     proposals = [c for window in search_windows(*rgb.shape[:2]) for c in find_candidates(rgb, window, THRESHOLD)]
     regions = sorted(((support(c.region, proposals), c.region) for c in distinct(proposals)), key=lambda r: -r[0])
-    found = []
+    found: list[Found] = []
     for strength, region in regions[:MAX_REGIONS]:
-        reading = read_twice(rgb, region) if strength >= MIN_SUPPORT else None
+        if strength < MIN_SUPPORT:
+            break
+        reading = read_twice(rgb, region, [f.reading for f in found])
         if reading is not None:
             box = inside_picture(outline_box(reading), rgb)
             found.append(Found(reading=reading, support=support(reading.crop, proposals), box_px=box))
@@ -73,10 +75,16 @@ def everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Reading]:
     return certain or [f.reading for f in found[:1] if f.certainty >= MIN_CERTAINTY / 2]
 
 
-def read_twice(rgb: UInt8[np.ndarray, "h w 3"], region: Crop) -> Reading | None:
-    """Return the reading of a region where it moves to by itself; None where nobody is there."""
+def read_twice(rgb: UInt8[np.ndarray, "h w 3"], region: Crop, known: Sequence[Reading]) -> Reading | None:
+    """Return the reading of a region where it moves to by itself; None where nobody new is there.
+
+    Readings move towards the person, so a region where a known reading settled needs no look at all, and a first
+    look that lies on a known body no second.
+    """
+    if any(nearly_equal(region, other.crop) for other in known):
+        return None
     reading = read_region(rgb, region)
-    if reading.presence < MIN_PRESENCE:
+    if reading.presence < MIN_PRESENCE or any(same_body(reading, other) for other in known):
         return None
     reading = read_again(rgb, reading)
     return reading if reading.presence >= MIN_PRESENCE else None
