@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from monobody.data.crop import checked_box
 from monobody.predict.blaze_in_box import person_in_box
@@ -12,9 +12,6 @@ from monobody.predict.blaze_search import everybody
 from monobody.predict.detection import Detection, inside_picture
 from monobody.predict.landmarks import Reading
 from monobody.predict.outline import outline_box
-
-MIN_PRESENCE = 0.5
-"""Presence below which the landmark network says that a region holds nobody (MediaPipe's threshold)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +35,16 @@ class BlazeDetector:
             UserError: a box is empty, not finite, or outside of the picture.
         """
         if box is None:
-            return [_detection(rgb, reading) for reading in everybody(rgb)]
+            return [_detection(reading, inside_picture(outline_box(reading), rgb)) for reading in everybody(rgb)]
         height, width = rgb.shape[:2]
-        boxes = np.atleast_2d(np.asarray(box, np.float64)).tolist()
-        return [_detection(rgb, person_in_box(rgb, np.array(checked_box(one, width, height)))) for one in boxes]
+        rows = np.atleast_2d(np.asarray(box, np.float64)).tolist() if len(box) else []
+        boxes = [np.array(checked_box(row, width, height)) for row in rows]
+        return [_detection(person_in_box(rgb, one), one) for one in boxes]
 
 
-def _detection(rgb: UInt8[np.ndarray, "h w 3"], reading: Reading) -> Detection:
+def _detection(reading: Reading, box_px: Float[np.ndarray, "4"]) -> Detection:
     return Detection(
-        box_px=inside_picture(outline_box(reading), rgb),
+        box_px=box_px,
         score=reading.presence,
         crop=reading.crop,
         landmarks_px=reading.landmarks_px,

@@ -59,6 +59,8 @@ def read_region(rgb: UInt8[np.ndarray, "h w 3"], crop: Crop) -> Reading:
 def read_again(rgb: UInt8[np.ndarray, "h w 3"], reading: Reading) -> Reading:
     """Return a second reading in the region that the first one's auxiliary points define, as when MediaPipe tracks."""
     hip_px, full_body_px = reading.auxiliary_px
+    if np.linalg.norm(full_body_px - hip_px) < 1e-3 * reading.crop.size_px:
+        return reading  # The points define no region: whatever is there is no person.
     return read_region(rgb, region_from_points(hip_px, full_body_px))
 
 
