@@ -36,6 +36,8 @@ class Recipe:
     """How much of the rows are photos; the others are synthetic people."""
     regressor_rate: float = 3e-4
     encoder_rate: float = 1e-4
+    relative_rate: bool = False
+    """Whether `encoder_rate` counts in sizes of each tensor's weights (`hmr-small`, which has no batch norms)."""
     frozen_residuals: int = 0
     """`hmr-small`: how many of the trunk's 14 inverted residuals stay as they are, from the input on."""
     frozen_depthwise: bool = False
@@ -61,7 +63,8 @@ def hmr_small() -> Recipe:
         model="hmr-small",
         plan=Plan(minutes=76, clip_norm=20.0, device="cpu"),
         regressor_rate=2e-4,
-        encoder_rate=3e-5,
+        encoder_rate=3e-4,
+        relative_rate=True,
         frozen_residuals=4,
         frozen_depthwise=True,
         weights=LossWeights(earlier=0.3),
@@ -84,7 +87,8 @@ def hmr_small_finetune() -> Recipe:
         batch=256,
         workers=8,
         regressor_rate=3e-4,
-        encoder_rate=2e-4,
+        encoder_rate=3e-4,
+        relative_rate=True,
     )
 
 

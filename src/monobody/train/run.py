@@ -115,6 +115,7 @@ def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: P
         weights=recipe.weights,
         regressor_rate=recipe.regressor_rate,
         encoder_rate=recipe.encoder_rate,
+        relative=recipe.relative_rate,
     )
     state = fit(task, recipe.plan, out, resume=resume, settings=asdict(recipe))
     # Half precision as long as the file stays small enough to be sent around.
