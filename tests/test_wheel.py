@@ -32,11 +32,6 @@ def test_wheel_predicts_in_a_clean_environment(tmp_path: Path) -> None:
     result = subprocess.run(predict, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "out" / "astronaut.glb").stat().st_size > 100_000
-    where = subprocess.run(
-        [python, "-c", "import monobody; print(monobody.__file__)"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-    )
+    which = [python, "-c", "import monobody; print(monobody.__file__)"]
+    where = subprocess.run(which, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert str(tmp_path) in where.stdout

@@ -63,7 +63,7 @@ class Body(nn.Module):
         buffer("joint_shapedirs", torch.einsum("jv,vcb->bjc", joint_regressor, shapedirs.double()).flatten(1).float())
         buffer("posedirs", torch.from_numpy(data.posedirs).permute(2, 1, 0).flatten(1))
         buffer("weights", torch.from_numpy(data.weights).T)
-        self._regressors: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}
+        self._regressors: dict[tuple[str, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> "Body":
@@ -124,5 +124,8 @@ class Body(nn.Module):
         key = (set_name, vertices_m.device, vertices_m.dtype)
         if key not in self._regressors:
             regressor = torch.from_numpy(self.data.keypoint_regressors[set_name]).to(vertices_m)
-            self._regressors[key] = regressor
-        return self._regressors[key] @ vertices_m
+            # A set reads a few hundred vertices; the others' zeros would be most of the work.
+            used = regressor.any(dim=0).nonzero().squeeze(1)
+            self._regressors[key] = (used, regressor[:, used])
+        used, weights = self._regressors[key]
+        return weights @ vertices_m[..., used, :]
