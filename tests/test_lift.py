@@ -1,12 +1,12 @@
 """The lifter: landmarks by name, its exact frame, what it is trained on, and that it learns."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from monobody.body.landmarks import COUNT, FLIP, NAMES, Landmarks, mirror
+from monobody.body.landmarks import COUNT, FLIP, NAMES, Landmarks
 from monobody.body.model import Body
 from monobody.body.skeleton import SKELETONS
 from monobody.camera import project_weak
@@ -70,14 +70,6 @@ def test_any_joint_set_takes_its_places(name: str) -> None:
             assert torch.equal(landmarks.image[0, i], image[0, joints.index(joint)])
         assert landmarks.score[0, i] == (0.5 if joint in joints else 0)
     assert (landmarks.world_score == 0).all()
-
-
-def test_mirroring_twice_changes_nothing() -> None:
-    landmarks = seen()
-    twice = mirror(mirror(landmarks))
-    for field in fields(landmarks):
-        assert torch.equal(getattr(twice, field.name), getattr(landmarks, field.name))
-    assert not torch.equal(mirror(landmarks).image, landmarks.image)
 
 
 def test_unknown_landmarks_mean_nothing(lift: Lift) -> None:

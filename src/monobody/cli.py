@@ -117,7 +117,7 @@ def train(
         out: Folder for checkpoints and logs.
         minutes: Length of the whole run, instead of the recipe's.
         resume: Go on where the run in this folder stopped.
-        start: Weights file to begin with.
+        start: Weights file to begin with; for a ResNet also torchvision's ImageNet .pth.
         device: auto, cpu, cuda.
     """
     from monobody.train.run import train as run

@@ -94,16 +94,5 @@ class Landmarks:
         return Landmarks(image=spread(image, 2), score=known, world_m=spread(world_m, 3), world_score=known)
 
 
-def mirror(landmarks: Landmarks) -> Landmarks:
-    """Return the landmarks of the mirrored picture. Twice gives the landmarks back."""
-    flip, signs = list(FLIP), torch.tensor([-1.0, 1.0, 1.0], device=landmarks.image.device)
-    return Landmarks(
-        image=landmarks.image[..., flip, :] * signs[:2],
-        score=landmarks.score[..., flip],
-        world_m=landmarks.world_m[..., flip, :] * signs,
-        world_score=landmarks.world_score[..., flip],
-    )
-
-
 def _tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(np.asarray(array, np.float32))

@@ -151,8 +151,8 @@ class BlazeBackbone(nn.Module):
 
         On a processor a whole batch of these maps falls out of the cache, which costs twice the time.
         """
-        first = nn.Sequential(self.stem, self.stem_depthwise, self.stem_project, *self.residuals[:LARGE_MAPS])
-        trained = torch.is_grad_enabled() and any(p.requires_grad for p in first.parameters())
+        first = (self.stem, self.stem_depthwise, self.stem_project, self.residuals[:LARGE_MAPS])
+        trained = torch.is_grad_enabled() and any(p.requires_grad for module in first for p in module.parameters())
         whole = trained or images.device.type != "cpu"
         maps = []
         for crops in (images,) if whole else images.split(CROPS_IN_CACHE):

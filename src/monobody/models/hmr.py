@@ -68,11 +68,8 @@ class IterativeRegressor(nn.Module):
             outputs.append(self.output(state))
         return outputs
 
-    def mean_output(self) -> HMROutput:
-        """Return what the regressor believes before it looks, without a batch dimension."""
-        return self.output(self.mean)
-
     def output(self, state: Float[Tensor, "*b n"]) -> HMROutput:
+        """Return the body that a state stands for; that of ``mean`` is what the regressor believes before it looks."""
         camera, pose, betas = state.split([3, state.shape[-1] - 3 - BETAS, BETAS], dim=-1)
         pose = pose.unflatten(-1, (JOINTS, -1))
         rotations = rotation_6d_to_matrix(pose) if self.rotation == "6d" else axis_angle_to_matrix(pose)
