@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from monobody.body.assets import load_body_data
 from monobody.render import raster_torch
 from monobody.render.raster import rasterise
+from monobody.render.silhouette import Outline
 
 
 def both(vertices_px, faces, height, width, **options):
@@ -97,6 +99,16 @@ def test_a_closed_mesh_looks_the_same_without_its_back() -> None:
     whole, front = both(vertices, faces, 80, 80), both(vertices, faces, 80, 80, front_only=True)
     np.testing.assert_array_equal(whole.triangle, front.triangle)
     assert (whole.triangle >= 0).sum() == pytest.approx(np.pi * 30**2, rel=0.02)
+
+
+def test_the_shipped_body_is_closed_and_faces_outwards() -> None:
+    data = load_body_data()
+    upright = data.v_template * [1, -1, -1] + [0, 0, 10]
+    points = np.concatenate([upright[:, :2] / upright[:, 2:] * 900 + [64, 50], upright[:, 2:]], -1)[None]
+    whole, front = both(points, data.faces, 128, 128), both(points, data.faces, 128, 128, front_only=True)
+    np.testing.assert_array_equal(whole.triangle, front.triangle)
+    assert (whole.triangle >= 0).sum() > 1500
+    Outline.of(data.faces)
 
 
 def sphere(rings: int) -> tuple[np.ndarray, np.ndarray]:

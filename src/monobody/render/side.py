@@ -44,7 +44,7 @@ def draw_side(
     height = min(max(rgb.shape[0], _HEIGHTS_PX[0]), _HEIGHTS_PX[1])
     turned = [_from_the_side(np.asarray(person, np.float64)) for person in people]
     everybody = np.concatenate(turned) if turned else np.array([[-0.5, -1.7, -0.5], [0.5, 0.0, 0.5]])
-    floor = everybody[:, 1].max()
+    floor = float(everybody[:, 1].max())
     centre = (everybody.min(axis=0) + everybody.max(axis=0)) / 2
     spread = np.ptp(everybody, axis=0)
     aspect = float(np.clip(spread[0] / max(spread[1], 0.1), 0.75, 2.0))
@@ -60,13 +60,12 @@ def draw_side(
     def seen(points: np.ndarray) -> np.ndarray:
         return (points - centre) @ look_down.T + [0, 0, distance]
 
-    canvas = _ground(height, width, view, look_down, floor - centre[1], distance, centre)
+    canvas = _ground(height, width, view, look_down, floor - float(centre[1]), float(distance), centre)
     if turned:
         canvas = _shadow(canvas, [seen(_dropped(points, floor)) for points in turned], faces, view)
-    picture = draw_overlay(
+    return draw_overlay(
         canvas.round().astype(np.uint8), [seen(points) for points in turned], faces, view, opacity=1.0, colours=colours
     )
-    return picture
 
 
 def _from_the_side(points_m: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "v 3"]:
@@ -90,19 +89,20 @@ def _ground(
     centre: Float[np.ndarray, "3"],
 ) -> Float[np.ndarray, "h w 3"]:
     """Paint the plane y = floor (relative to what is looked at) with its grid, fading into the backdrop."""
-    rows, columns = np.mgrid[:height, :width].astype(np.float32) + 0.5
-    ray = np.stack(
-        [(columns - view.principal_px[0]) / view.focal_px, (rows - view.principal_px[1]) / view.focal_px], axis=-1
+    # float32 throughout: the canvas may have millions of pixels.
+    rows = np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5 - view.principal_px[1])
+    columns = np.arange(width, dtype=np.float32) + np.float32(0.5 - view.principal_px[0])
+    rows, columns = np.broadcast_arrays(rows / np.float32(view.focal_px), columns / np.float32(view.focal_px))
+    ray_x, ray_y, ray_z = (
+        float(axis[0]) * columns + float(axis[1]) * rows + np.float32(axis[2]) for axis in look_down.T
     )
-    ray = np.concatenate([ray, np.ones((height, width, 1), np.float32)], axis=-1) @ look_down.astype(np.float32)
-    eye = -distance_m * look_down[2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reach = (floor_m - eye[1]) / ray[..., 1]
-    reach = np.where(ray[..., 1] > 1e-4, reach, np.inf).astype(np.float32)
+    eye_x, eye_y, eye_z = (float(value) for value in -distance_m * look_down[2])
+    with np.errstate(divide="ignore"):
+        reach = np.where(ray_y > 1e-4, (floor_m - eye_y) / ray_y, np.float32(np.inf))
+    near = np.minimum(reach, np.float32(1e4))
     # Ground coordinates in the photo's metres, so that the lines lie at whole metres of depth.
-    on_ground = np.where(np.isinf(reach), 0, reach)  # Rays that miss it are faded out below.
-    across = eye[0] + on_ground * ray[..., 0] + centre[0]
-    along = eye[2] + on_ground * ray[..., 2] + centre[2]
+    across = eye_x + float(centre[0]) + near * ray_x
+    along = eye_z + float(centre[2]) + near * ray_z
     line = np.maximum(_lines(across, axis=1), _lines(along, axis=0))
     visible = np.exp(-((np.maximum(reach - distance_m, 0) / (0.9 * distance_m)) ** 2))[..., None]
     ground = _GROUND + (_LINE - _GROUND) * line[..., None]
