@@ -7,7 +7,6 @@ have: synthetic people all of them, photos 2D joints only.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from monobody.data.sample import Sample
 from monobody.losses import joint_l1_loss, joint_loss, keypoint_loss, parameter_loss
 from monobody.metrics import mpjpe, pa_mpjpe, pck
 from monobody.models.hmr import HMR, BlazeEncoder, HMROutput
+from monobody.train.conditioning import condition
 from monobody.train.log import draw_joints
 from monobody.train.task import Batch, Findings
 
@@ -77,7 +77,7 @@ class HMRTask:
         weights: LossWeights,
         regressor_rate: float,
         encoder_rate: float,
-        relative: bool = False,
+        conditioned: bool = False,
         weight_decay: float = 1e-4,
     ) -> None:
         # Channels-last convolutions are a third faster on processors, and suit tensor cores.
@@ -86,9 +86,14 @@ class HMRTask:
         self.stream = stream
         self.validation = validation
         self.weights = weights
-        trained = [p for p in model.encoder.parameters() if p.requires_grad]
-        encoder = relative_groups(trained, encoder_rate) if relative else [{"params": trained, "lr": encoder_rate}]
-        groups = [{"params": list(model.regressor.parameters()), "lr": regressor_rate}, *encoder]
+        if conditioned:
+            convolutions = [m for m in model.encoder.modules() if isinstance(m, nn.Conv2d) and m.weight.requires_grad]
+            images = as_input(next(stream(0, 0, 1))["images"].cpu())
+            condition(convolutions, lambda: model.encoder(images))
+        groups = [
+            {"params": list(model.regressor.parameters()), "lr": regressor_rate},
+            {"params": [p for p in model.encoder.parameters() if p.requires_grad], "lr": encoder_rate},
+        ]
         groups = [group for group in groups if group["params"]]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "model": torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
@@ -104,16 +109,6 @@ class HMRTask:
 
     def validate(self) -> Findings:
         return self.validation(self.modules["model"], self.body)
-
-
-def relative_groups(parameters: Sequence[nn.Parameter], rate: float) -> list[dict[str, Any]]:
-    """Return an optimiser's groups in which each tensor's rate is in proportion to the size of its numbers.
-
-    BlazePose's batch norms were folded into its convolutions, so that weights of one layer are 0.005 and of the next
-    0.8: a step of Adam that suits the one destroys the other.
-    """
-    sizes = [float(p.detach().square().mean().sqrt().clamp_min(1e-3)) for p in parameters]
-    return [{"params": [p], "lr": rate * size} for p, size in zip(parameters, sizes, strict=True)]
 
 
 def as_input(images: Tensor) -> Tensor:
@@ -132,7 +127,7 @@ def freeze_early(model: HMR, *, residuals: int, depthwise: bool) -> None:
     """
     assert isinstance(model.encoder, BlazeEncoder)
     trunk = model.encoder.backbone
-    kept = [trunk.stem, trunk.stem_depthwise, trunk.stem_project, *trunk.residuals[:residuals]]
+    kept: list[nn.Module] = [trunk.stem, trunk.stem_depthwise, trunk.stem_project, trunk.residuals[:residuals]]
     kept += [trunk.landmark_head, trunk.world_head, trunk.presence_head]
     if depthwise:
         kept += [module for module in trunk.modules() if isinstance(module, nn.Conv2d) and module.groups > 1]
