@@ -71,7 +71,11 @@ def pack_samples(samples: Iterable[Sample], path: str | Path, *, region_px: int,
     }
     with atomic_write(path, suffix=".npz") as temporary:
         np.savez_compressed(
-            temporary, jpeg=np.concatenate(pictures), ends=np.cumsum([len(picture) for picture in pictures]), **labels
+            temporary,
+            allow_pickle=False,
+            jpeg=np.concatenate(pictures),
+            ends=np.cumsum([len(picture) for picture in pictures]),
+            **labels,
         )
     return len(kept)
 

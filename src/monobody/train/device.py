@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=9.0, help="length of this piece")
     parser.add_argument("--total", type=float, help="length of all pieces together, in minutes; else the recipe's")
     parser.add_argument("--steps", type=int, help="length in steps, in place of minutes")
+    parser.add_argument("--batch", type=int, help="rows in a batch, in place of the recipe's")
     parser.add_argument("--start", type=Path, help="weights to begin with; else the pack's, else the shipped ones")
     parser.add_argument("--device", default="auto")
     chosen = parser.parse_args(arguments)
@@ -48,6 +49,8 @@ def run_piece(chosen: argparse.Namespace) -> None:
     recipe = find_recipe(chosen.recipe)
     if chosen.steps is not None:
         recipe = replace(recipe, plan=replace(recipe.plan, steps=chosen.steps, minutes=None))
+    if chosen.batch is not None:
+        recipe = replace(recipe, batch=chosen.batch)
     # What this run has learnt is in its checkpoints; a fresh one begins with the best that there is.
     candidates = (chosen.start, chosen.pack / "start.safetensors", WEIGHTS / f"{recipe.model}.safetensors")
     start = next((path for path in candidates if path is not None and path.is_file()), None)

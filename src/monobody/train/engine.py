@@ -201,7 +201,9 @@ def _agreed(seconds: float, accelerator: Any) -> float:
         return seconds
     from accelerate.utils import broadcast
 
-    return float(broadcast(torch.tensor(seconds, dtype=torch.float64, device=accelerator.device)))
+    shared = torch.tensor(seconds, dtype=torch.float64, device=accelerator.device)
+    broadcast(shared)
+    return float(shared)
 
 
 def _accelerator(plan: Plan) -> Any:

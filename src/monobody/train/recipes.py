@@ -34,10 +34,12 @@ class Recipe:
     """Processes that make rows."""
     photo_share: float = 1 / 3
     """How much of the rows are photos; the others are synthetic people."""
+    draw_on_device: bool = False
+    """Draw synthetic people where the network trains, by whole batches: for graphics cards."""
     regressor_rate: float = 3e-4
     encoder_rate: float = 1e-4
-    relative_rate: bool = False
-    """Whether `encoder_rate` counts in sizes of each tensor's weights (`hmr-small`, which has no batch norms)."""
+    conditioned: bool = False
+    """Whether the encoder's weights are trained in units of their channels; see `train/conditioning.py`."""
     frozen_residuals: int = 0
     """`hmr-small`: how many of the trunk's 14 inverted residuals stay as they are, from the input on."""
     frozen_depthwise: bool = False
@@ -63,8 +65,8 @@ def hmr_small() -> Recipe:
         model="hmr-small",
         plan=Plan(minutes=76, clip_norm=20.0, device="cpu"),
         regressor_rate=2e-4,
-        encoder_rate=3e-4,
-        relative_rate=True,
+        encoder_rate=5e-4,
+        conditioned=True,
         frozen_residuals=4,
         frozen_depthwise=True,
         weights=LossWeights(earlier=0.3),
@@ -85,10 +87,12 @@ def hmr_small_finetune() -> Recipe:
         model="hmr-small",
         plan=Plan(minutes=25, clip_norm=20.0, average_decay=0.9995, validate_minutes=3, checkpoint_minutes=2),
         batch=256,
-        workers=8,
+        workers=12,
+        draw_on_device=True,
         regressor_rate=3e-4,
-        encoder_rate=3e-4,
-        relative_rate=True,
+        encoder_rate=5e-4,
+        conditioned=True,
+        weights=LossWeights(earlier=0.3),
     )
 
 
@@ -103,9 +107,12 @@ def hmr_resnet18() -> Recipe:
     return Recipe(
         name="hmr-resnet18",
         model="hmr-resnet18",
-        plan=Plan(minutes=25, bf16=True, clip_norm=20.0, average_decay=0.9995),
+        plan=Plan(
+            minutes=25, bf16=True, clip_norm=20.0, average_decay=0.9995, validate_minutes=3, checkpoint_minutes=2
+        ),
         batch=256,
         workers=12,
+        draw_on_device=True,
         regressor_rate=3e-4,
         encoder_rate=3e-4,
     )
