@@ -12,7 +12,7 @@ def uneven(spread: float = 0.6) -> nn.Sequential:
     The function is the same whatever the spread: the second convolution undoes what the first one does.
     """
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.LeakyReLU(), nn.Conv2d(8, 5, 1))
+    network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.LeakyReLU(0.5), nn.Conv2d(8, 5, 1))
     with torch.no_grad():
         sizes = torch.logspace(-spread, spread, 8)
         network[0].weight.mul_(sizes[:, None, None, None])
