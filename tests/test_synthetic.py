@@ -8,8 +8,10 @@ import torch
 
 from monobody.body.model import Body
 from monobody.body.prior import PosePrior
+from monobody.body.rotation import axis_angle_to_matrix
 from monobody.camera import project_weak
 from monobody.data.crop import turn_back
+from monobody.data.known import to_axis_angle
 from monobody.data.lighting import harmonics, light_from_panorama, studio_lights
 from monobody.data.staging import rotation_y, sample_view, wide_pose
 from monobody.data.synthetic import BLOCK, PLAIN, SyntheticPeople
@@ -170,3 +172,14 @@ def test_wide_poses_and_views_are_rotations() -> None:
         np.testing.assert_allclose(np.linalg.det(wide_pose(rng)), 1, atol=1e-4)
         view = sample_view(rng)
         np.testing.assert_allclose(view.world_from_camera @ view.world_from_camera.T, np.eye(3), atol=1e-5)
+
+
+def test_axis_angle_is_the_librarys() -> None:
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(300, 3, generator=generator) * 1.2
+    vectors[:3] = torch.pi * torch.eye(3)  # Half turns.
+    vectors[3] = 0
+    for matrix in axis_angle_to_matrix(vectors.double()):
+        back = torch.from_numpy(to_axis_angle(matrix.numpy())).double()
+        torch.testing.assert_close(axis_angle_to_matrix(back), matrix, atol=1e-5, rtol=0)
+        assert back.norm() < torch.pi + 1e-5

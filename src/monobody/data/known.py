@@ -9,6 +9,7 @@ from monobody.data.crop import Crop, turn_back
 from monobody.data.figure import Figure
 from monobody.data.region import region_from_joints
 from monobody.data.sample import Sample
+from monobody.jit import compiled
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,10 +73,29 @@ def fit_weak_camera(
     return np.array([scale, *(seen.mean(0) / scale - flat.mean(0))])
 
 
-def to_axis_angle(rotations: Float[np.ndarray, "*b 3 3"]) -> Float[np.ndarray, "*b 3"]:
-    """Turn rotation matrices into axis-angle vectors."""
-    import torch
+@compiled()
+def to_axis_angle(rotation):
+    """Return the axis-angle vector of one rotation matrix (3, 3), exact at half turns too.
 
-    from monobody.body.rotation import matrix_to_axis_angle
-
-    return matrix_to_axis_angle(torch.from_numpy(rotations)).numpy()
+    One matrix at a time: the library's batched form (``body.rotation``) takes longer to start than this to finish.
+    """
+    # The quaternion's largest component is well conditioned; the others follow from it.
+    r, q = rotation, np.empty(4)
+    trace = r[0, 0] + r[1, 1] + r[2, 2]
+    squares = np.array([trace, 2 * r[0, 0] - trace, 2 * r[1, 1] - trace, 2 * r[2, 2] - trace])
+    k = int(np.argmax(squares))
+    q[k] = 0.5 * np.sqrt(1 + squares[k])
+    over = 0.25 / q[k]
+    odd = np.array([r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]]) * over
+    if k == 0:
+        q[1:] = odd
+    else:
+        a, b, c = k - 1, k % 3, (k + 1) % 3
+        q[0] = odd[a]
+        q[1 + b] = (r[a, b] + r[b, a]) * over
+        q[1 + c] = (r[a, c] + r[c, a]) * over
+    if q[0] < 0:
+        q = -q
+    length = np.sqrt(q[1] ** 2 + q[2] ** 2 + q[3] ** 2)
+    scale = 2 * np.arctan2(length, q[0]) / length if length > 1e-8 else 2.0
+    return (scale * q[1:]).astype(np.float32)

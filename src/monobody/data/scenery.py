@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
+from monobody.data.crop import Crop, extract
 from monobody.data.textures import Textures, smooth_noise
 
 
@@ -63,9 +64,8 @@ def _photo_cut(rng: np.random.Generator, textures: Textures, size: int) -> np.nd
     photo = textures.backgrounds[rng.integers(len(textures.backgrounds))]
     height, width = photo.shape[:2]
     side = int(rng.uniform(0.4, 1.0) * min(height, width))
-    y, x = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
-    cut = Image.fromarray(photo[y : y + side, x : x + side]).resize((size, size), Image.Resampling.BILINEAR)
-    picture = np.asarray(cut)
+    y, x = rng.uniform(0, height - side), rng.uniform(0, width - side)
+    picture = extract(photo, Crop((x + side / 2, y + side / 2), side, rng.normal(0, 0.03)), size)
     return picture[:, ::-1] if rng.random() < 0.5 else picture
 
 

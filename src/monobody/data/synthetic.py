@@ -151,7 +151,8 @@ class SyntheticPeople:
         rootless = rotations.copy()
         rootless[:, 0] = np.eye(3)
         transforms = self.body.transforms(rootless, betas)
-        return _Block(self.body.shaped(rotations, betas), transforms, to_axis_angle(rotations), rotations, betas)
+        axis_angle = np.stack([[to_axis_angle(joint) for joint in one] for one in rotations])
+        return _Block(self.body.shaped(rotations, betas), transforms, axis_angle, rotations, betas)
 
     def _stand(
         self, block: _Block, place: int, view: View, rng: np.random.Generator
@@ -176,7 +177,7 @@ class SyntheticPeople:
             transforms=transforms,
             translation_m=translation,
             rotations=rotations,
-            axis_angle=np.concatenate([to_axis_angle(rotations[:1]), block.axis_angle[place][1:]]),
+            axis_angle=np.concatenate([to_axis_angle(rotations[0])[None], block.axis_angle[place][1:]]),
             betas=betas,
             outfit=under_garments(outfit, self.textures.garments, meshes),
             meshes=tuple(meshes),
