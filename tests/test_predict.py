@@ -7,10 +7,11 @@ from scenes import HEIGHT, WIDTH, detection, posed_scene, random_output, shipped
 
 import monobody
 from monobody.body.rotation import axis_angle_to_matrix
-from monobody.camera import Camera
+from monobody.camera import Camera, full_image_translation, project, project_weak
 from monobody.data.crop import Crop
 from monobody.errors import UserError
 from monobody.predict.estimate import MeanPose
+from monobody.predict.place import place
 from monobody.predict.predictor import Predictor, choose_camera, choose_device, load
 
 ANGLES = (0.0, 0.3, -1.2, np.pi / 2, 3.0)
@@ -120,3 +121,29 @@ def test_pixels_of_the_wrong_kind_are_refused() -> None:
     for pixels in (np.zeros((90, 90, 3), np.float32), np.zeros((90, 90, 7), np.uint8), np.zeros((0, 5, 3), np.uint8)):
         with pytest.raises(UserError):
             model(pixels)
+
+
+def test_perspective_shows_the_joints_where_the_network_saw_them() -> None:
+    """The placed body's joints lie nearer to the weak-perspective ones than the closed form brings them."""
+    crop = Crop((520.0, 300.0), 420.0)  # Near, and far from the middle: where it matters.
+    camera = Camera(focal_px=700.0, principal_px=(WIDTH / 2, HEIGHT / 2), source="default")
+    for seed in range(5):
+        said = random_output(1, seed=seed, spread_rad=0.5)
+        points, weak = shipped_body()(said.rotations, said.betas).joints_m[0], said.camera[0]
+        expected = crop.to_picture(project_weak(points, weak))
+        closed = full_image_translation(weak, crop, camera.focal_px, WIDTH, HEIGHT)
+        placed = place(points, weak, crop, camera, width_px=WIDTH, height_px=HEIGHT)
+        errors = [
+            (project(points + shift, camera.focal_px, camera.principal_px) - expected).square().mean().sqrt()
+            for shift in (closed, placed)
+        ]
+        assert errors[1] < errors[0]
+
+
+def test_placing_finds_a_known_place() -> None:
+    """A flat body has no nearer and farther limbs, so that both cameras agree and the closed form is the answer."""
+    points = torch.cat([torch.randn(20, 2, generator=torch.Generator().manual_seed(0)), torch.zeros(20, 1)], dim=1)
+    weak, crop = torch.tensor([0.8, 0.1, -0.2]), Crop((500.0, 100.0), 300.0)
+    camera = Camera(focal_px=700.0, principal_px=(WIDTH / 2, HEIGHT / 2), source="default")
+    placed = place(points, weak, crop, camera, width_px=WIDTH, height_px=HEIGHT)
+    torch.testing.assert_close(placed, full_image_translation(weak, crop, 700.0, WIDTH, HEIGHT), atol=1e-4, rtol=1e-4)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from monobody.body.model import Body
 from monobody.body.rotation import matrix_to_axis_angle
-from monobody.camera import Camera, default_focal_px, focal_from_fov, full_image_translation, project
+from monobody.camera import Camera, default_focal_px, focal_from_fov, project
 from monobody.data.crop import Crop, checked_box, turn_back
 from monobody.errors import UserError
 from monobody.fit.lift import Lift
@@ -24,6 +24,7 @@ from monobody.models.hmr import build_model
 from monobody.models.storage import load_weights, read_card
 from monobody.predict.detect import Detection, Detector, find_detector
 from monobody.predict.estimate import Estimator, LandmarkEstimator, MeanPose, PixelEstimator
+from monobody.predict.place import place
 from monobody.scene import Hypothesis, Person, Scene
 
 
@@ -130,10 +131,12 @@ class Predictor:
         camera: Camera,
     ) -> Hypothesis:
         """Return the body before the picture's camera, with its joints in every set."""
-        translation_m = full_image_translation(weak, crop, camera.focal_px, shape[1], shape[0])
         posed = self.body(rotations, betas)
         joints = {name: self._keypoints(posed.vertices_m, name) for name in self.body.data.keypoint_regressors}
         joints["smpl24"] = posed.joints_m
+        # The shift already speaks of the upright crop.
+        upright = Crop(crop.centre_px, crop.size_px)
+        translation_m = place(posed.joints_m, weak, upright, camera, width_px=shape[1], height_px=shape[0])
         joints_cam_m = {name: points + translation_m for name, points in joints.items()}
         theta = torch.cat([weak, matrix_to_axis_angle(rotations).reshape(72), betas])
         return Hypothesis(
