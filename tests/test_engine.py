@@ -204,6 +204,22 @@ def test_bf16_trains(tmp_path):
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.slow
+def test_two_processes_train_one_model(tmp_path):
+    """Two processes see different batches, step together, and leave one log, one checkpoint and one set of weights."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    program = [str(Path(__file__).parent / "toy_task.py"), str(tmp_path / "pair"), "12", "0"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *program]
+    subprocess.run(launch, env=environment, check=True, capture_output=True, timeout=240)
+    fit(ToyTask(), replace(PLAN, steps=12, warmup_steps=200, average_decay=0.999), tmp_path / "alone")
+    pair, alone = curve(tmp_path / "pair"), curve(tmp_path / "alone")
+    assert pair.shape == alone.shape
+    # The first process starts with the same batch, but steps with the mean gradient of two.
+    np.testing.assert_allclose(pair[0][0], alone[0][0], rtol=1e-4)
+    assert not np.allclose(pair[0][1:], alone[0][1:], rtol=1e-4)
+    assert [path.name for path in checkpoint.complete(tmp_path / "pair" / "checkpoints")][-1] == "step_00000012"
+
+
 if __name__ == "__main__":
     # Writes the golden curve anew: only when a change of the numbers is meant.
     import tempfile

@@ -89,12 +89,12 @@ def test_a_pack_trains_in_pieces_with_a_bare_python(tmp_path):
         )
     sources = str(Path(__file__).parents[1] / "src")
     for steps, expected in (("2", "step 2,"), ("4", "step 4,")):
+        options = f"--pack {pack} --out {out} --recipe tiny-device --device cpu --steps {steps}"
         program = (
             f"import sys; sys.path.insert(0, {sources!r})\n"
             f"for name in {ABSENT!r}: sys.modules[name] = None\n"
             "from monobody.train.device import main\n"
-            f"sys.exit(main(['--pack', {str(pack)!r}, '--out', {str(out)!r}, '--recipe', 'tiny', '--device', 'cpu',"
-            f" '--steps', {steps!r}]))"
+            f"sys.exit(main({options.split()!r}))"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

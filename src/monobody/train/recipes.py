@@ -1,6 +1,6 @@
 """The recipes: each a function that returns one frozen dataclass, with its command, hardware, time and result."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monobody.errors import UserError
 from monobody.train.hmr_task import LossWeights
@@ -171,6 +171,17 @@ def tiny() -> Recipe:
     )
 
 
+def tiny_device() -> Recipe:
+    """A few steps as a graphics card makes them, people drawn by torch; also works without a card.
+
+    Command:  python -m monobody.train.device --pack device_pack --out runs/tiny --recipe tiny-device
+    Hardware: any
+    Time:     a minute
+    Result:   none to speak of
+    """
+    return replace(tiny(), name="tiny-device", draw_on_device=True, frozen_residuals=0, cached=None)
+
+
 RECIPES = {
     "hmr-small": hmr_small,
     "hmr-small-finetune": hmr_small_finetune,
@@ -178,6 +189,7 @@ RECIPES = {
     "hmr-resnet50": hmr_resnet50,
     "lift": lift,
     "tiny": tiny,
+    "tiny-device": tiny_device,
 }
 
 
