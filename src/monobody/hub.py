@@ -15,7 +15,7 @@ from monobody.errors import UserError
 from monobody.files import sha256_of
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
-DEFAULT_MODEL = "hmr-small"
+DEFAULT_MODEL = "lift"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
