@@ -1,4 +1,4 @@
-"""Training on a lent machine with a graphics card and nothing else: from one folder, in pieces that resume.
+"""Training on a machine that has a graphics card and nothing else: from one folder, in pieces that resume.
 
     python -m monobody.train.device --pack device_pack --out runs/device --minutes 9
 
