@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from monobody.body.assets import BodyData
 from monobody.data.exposure import LINEAR
 from monobody.data.garments import TEXTURE_SIZE, DressedMesh, draw_cutouts, dress, follow
+from monobody.data.ground import ground_shadow
 from monobody.data.lighting import Light
 from monobody.data.paint import SHADOW_SIZE, bump_volume, paint, project
 from monobody.data.skinning import SkinnedBody, add_normals, skin
@@ -48,6 +49,8 @@ class Drawing:
     """Premultiplied linear light, ``oversampling`` times as fine as the picture."""
     part: UInt8[np.ndarray, "h w"]
     """One plus the body part (of 24) at each pixel of ``rgba``, 0 where it is empty."""
+    ground_shadow: Float[np.ndarray, "s s"] | None
+    """How much of the sun each pixel of the picture loses, if that is known."""
     x0: int
     y0: int
     """The window's first pixel in the picture."""
@@ -121,7 +124,11 @@ class FigurePainter:
             self.pictures, gain, np.ascontiguousarray(world_from_camera, np.float32), light.irradiance, sun_direction,
             light.sun, shadow, shadow_frame, shadows, self.part[mesh.body_vertex], rgba, part,
         )  # fmt: skip
-        return Drawing(rgba=rgba, part=part, x0=int(low[0]), y0=int(low[1]))
+        up = world_from_camera[1]
+        fallen = (
+            ground_shadow(vertices, mesh.faces, up, sun_direction, focal_px, principal_px, size) if shadows else None
+        )
+        return Drawing(rgba=rgba, part=part, ground_shadow=fallen, x0=int(low[0]), y0=int(low[1]))
 
     def _pose(self, figure: Figure) -> tuple[DressedMesh, np.ndarray]:
         """Join a figure's body and garments, and pose them; the body's eyes are never covered by their labels."""

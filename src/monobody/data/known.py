@@ -45,7 +45,7 @@ def labelled(
         image=image,
         crop=crop,
         keypoints_px=points["cocoplus19"].astype(np.float32),
-        visible=inside.astype(np.float32),
+        visible=np.asarray(inside, np.float32),
         joints_cam_m=joints["lsp14"].astype(np.float32),
         rotations=figure.rotations,
         betas=figure.betas,

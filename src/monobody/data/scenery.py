@@ -5,21 +5,28 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
 from monobody.data.crop import Crop, extract
-from monobody.data.textures import Textures, smooth_noise
+from monobody.data.procedural import muted, smooth_noise
+from monobody.data.textures import Textures
 
 
-def sample_background(rng: np.random.Generator, textures: Textures, size: int) -> UInt8[np.ndarray, "s s 3"]:
-    """Draw a background picture: mostly a cut of a photo, else a wall and a floor, a material, or soft blotches."""
+def sample_background(
+    rng: np.random.Generator, textures: Textures, size: int, *, horizon: float = 0.5, roll_rad: float = 0.0
+) -> UInt8[np.ndarray, "s s 3"]:
+    """Draw a background picture: mostly a cut of a photo, else a wall and a floor, a material, or soft blotches.
+
+    Panoramas (twice as wide as high) know where the horizon is: it is put at the height ``horizon``, in picture sizes
+    from the top, and rolled as the camera is, so that people stand on their ground.
+    """
     kind = rng.random()
     if kind < 0.72:
-        return _photo_cut(rng, textures, size)
+        return _photo_cut(rng, textures, size, horizon, roll_rad)
     if kind < 0.88:
         return _wall_and_floor(rng, textures, size)
     if kind < 0.93:
         return _enlarged(textures.tiles[rng.integers(len(textures.tiles))], size)
     cells = int(rng.integers(2, 17))
     noise = smooth_noise(rng, cells, size) + 0.3 * smooth_noise(rng, cells, size, 3)
-    blotches = rng.uniform(20, 235) + 40 * rng.normal(size=3) + rng.uniform(5, 50) * noise
+    blotches = muted(rng) + rng.uniform(5, 50) * noise
     return np.clip(blotches, 0, 255).astype(np.uint8)
 
 
@@ -60,12 +67,16 @@ def occlude(
     return weight
 
 
-def _photo_cut(rng: np.random.Generator, textures: Textures, size: int) -> np.ndarray:
+def _photo_cut(rng: np.random.Generator, textures: Textures, size: int, horizon: float, roll_rad: float) -> np.ndarray:
     photo = textures.backgrounds[rng.integers(len(textures.backgrounds))]
     height, width = photo.shape[:2]
     side = int(rng.uniform(0.4, 1.0) * min(height, width))
-    y, x = rng.uniform(0, height - side), rng.uniform(0, width - side)
-    picture = extract(photo, Crop((x + side / 2, y + side / 2), side, rng.normal(0, 0.03)), size)
+    y, x, turn = rng.uniform(0, height - side), rng.uniform(0, width - side), rng.normal(0, 0.03)
+    if width == 2 * height:
+        side = rng.uniform(0.35, 0.75) * height
+        x, turn = rng.uniform(0, width - side), -roll_rad
+        y = float(np.clip(height / 2 - horizon * side, 0, height - side))
+    picture = extract(photo, Crop((x + side / 2, y + side / 2), side, turn), size)
     return picture[:, ::-1] if rng.random() < 0.5 else picture
 
 

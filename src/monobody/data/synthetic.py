@@ -228,7 +228,10 @@ class SyntheticPeople:
         points = {name: joints[:, :2] / joints[:, 2:] * focal + principal for name, joints in keypoints.items()}
 
         canvas = np.empty((size, size, 3), np.float32)
-        background = sample_background(rng, self.textures, size)
+        up_x, up_y, up_z = (float(value) for value in view.world_from_camera[1])  # The world's up, for the camera.
+        horizon = (principal[1] - focal * up_z / min(up_y, -0.2)) / size
+        roll = math.atan2(up_x, -up_y)
+        background = sample_background(rng, self.textures, size, horizon=horizon, roll_rad=roll)
         light = self.textures.lights[rng.integers(len(self.textures.lights))].turned(rng.uniform(-math.pi, math.pi))
         exposure = math.exp(rng.normal(math.log(0.75), 0.3))
         # The background is a finished photo, so that it is undone by the exposure that the people get.
@@ -236,13 +239,21 @@ class SyntheticPeople:
         decode(background, gain.astype(np.float32), LINEAR, canvas)
         mask = np.zeros((size, size), np.float32)
         parts = np.zeros((size, size), np.uint8)
-        for figure in sorted(cast, key=lambda one: -one.translation_m[2]):
-            coverage = np.zeros((size, size), np.float32)
-            drawn = self.painter.draw(
-                figure, view.world_from_camera, light, focal, principal, size, setting.oversampling, setting.shadows
+        drawings = [
+            (figure, drawn)
+            for figure in sorted(cast, key=lambda one: -one.translation_m[2])
+            if (
+                drawn := self.painter.draw(
+                    figure, view.world_from_camera, light, focal, principal, size, setting.oversampling, setting.shadows
+                )
             )
-            if drawn is None:
-                continue
+        ]
+        sunlight = float(light.sun.mean() / (light.sun.mean() + 0.3 * light.irradiance[0].mean() + 1e-6))
+        for _, drawn in drawings:
+            if drawn.ground_shadow is not None and setting.shadows:
+                canvas *= 1 - max(sunlight, 0.25) * drawn.ground_shadow[..., None]
+        for figure, drawn in drawings:
+            coverage = np.zeros((size, size), np.float32)
             lay_over(
                 canvas, drawn.rgba, drawn.part, setting.oversampling, drawn.x0, drawn.y0, coverage,
                 parts if figure is cast[0] else np.empty((0, 0), np.uint8),

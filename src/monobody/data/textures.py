@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 
 from monobody.data.garments import GarmentMesh, read_garments
 from monobody.data.lighting import Light, light_from_panorama, studio_lights
+from monobody.data.procedural import backdrops, materials, skins
 from monobody.errors import UserError
 
 SKIN_SIZE = 512
@@ -106,40 +107,9 @@ def _read_lights(file: Path, held_out: bool) -> list[Light]:
 
 def _procedural(held_out: bool) -> Textures:
     rng = np.random.default_rng([20, int(held_out)])
-    skins = []
-    # From light to dark, after the range of measured skin reflectances.
-    for darkness in np.linspace(0, 1, 12):
-        tone = (1 - darkness) * np.array([236, 194, 168]) + darkness * np.array([82, 51, 36])
-        tone = tone * np.exp(0.05 * rng.normal(size=3))
-        skins.append(_speckled(rng, tone, SKIN_SIZE, 7.0))
-    tiles = [_speckled(rng, rng.uniform(20, 235, 3), TILE_SIZE, rng.uniform(5, 50)) for _ in range(200)]
-    backgrounds = [_landscape(rng) for _ in range(60)]
-    return Textures(skins=skins, tiles=np.stack(tiles), backgrounds=backgrounds, lights=studio_lights(rng, 24))
-
-
-def smooth_noise(rng: np.random.Generator, cells: int, size: int, channels: int = 1) -> Float[np.ndarray, "s s c"]:
-    """Return noise of unit variance at the nodes of a ``cells`` grid, enlarged smoothly to ``size`` pixels."""
-    grid = rng.standard_normal((channels, cells, cells), np.float32)
-    planes = [np.asarray(Image.fromarray(plane).resize((size, size), Image.Resampling.BICUBIC)) for plane in grid]
-    return np.stack(planes, axis=-1)
-
-
-def _speckled(rng: np.random.Generator, colour: np.ndarray, size: int, strength: float) -> np.ndarray:
-    layers = sum(smooth_noise(rng, cells, size) / (1 + k) for k, cells in enumerate((4, 16, 64)))
-    return np.clip(colour + strength * layers, 0, 255).astype(np.uint8)
-
-
-def _landscape(rng: np.random.Generator, size: int = 384) -> np.ndarray:
-    """Make a room or a field: floor and wall of two colours, with soft blotches and hard-edged boxes."""
-    horizon = int(size * rng.uniform(0.3, 0.8))
-    picture = np.empty((size, size, 3), np.float32)
-    picture[:horizon] = rng.uniform(40, 240, 3) + np.linspace(0, rng.uniform(-60, 60), horizon)[:, None, None]
-    picture[horizon:] = rng.uniform(30, 200, 3)
-    for _ in range(rng.integers(4, 25)):
-        h, w = (rng.uniform(0.03, 0.4, 2) * size).astype(int)
-        y, x = rng.integers(0, size - h), rng.integers(0, size - w)
-        picture[y : y + h, x : x + w] = (
-            rng.uniform(20, 230, 3) + rng.uniform(0, 40) * smooth_noise(rng, 8, size)[:h, :w]
-        )
-    picture += rng.uniform(5, 40) * smooth_noise(rng, int(rng.integers(3, 40)), size, 3)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    return Textures(
+        skins=skins(rng, SKIN_SIZE),
+        tiles=materials(rng, TILE_SIZE),
+        backgrounds=backdrops(rng),
+        lights=studio_lights(rng, 24),
+    )
