@@ -80,7 +80,7 @@ def test_other_files_are_refused(tmp_path):
 
 @pytest.mark.slow
 def test_a_pack_trains_in_pieces_with_a_bare_python(tmp_path):
-    """As on a lent machine: optional packages are missing, the run is called twice, and leaves weights and tables."""
+    """As on a bare machine: optional packages are missing, the run is called twice, and leaves weights and tables."""
     pack, out = tmp_path / "pack", tmp_path / "out"
     pack.mkdir()
     for split in ("train", "validation"):
