@@ -1,5 +1,6 @@
 """Synthetic people: repeatable, resumable, and labelled with what the pictures show."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -53,6 +54,11 @@ def test_stream_resumes_and_workers_share_it(people: SyntheticPeople, textures: 
         indices.append(second.index)
         second.index += 1 if (second.index + 1) % BLOCK else 1 + BLOCK * (second.step - 1)
     assert indices == [*range(BLOCK, 2 * BLOCK), 3 * BLOCK]
+
+
+def test_streams_travel_to_workers(people: SyntheticPeople) -> None:
+    copy = pickle.loads(pickle.dumps(people))
+    np.testing.assert_array_equal(copy[7].image, people[7].image)
 
 
 def test_labels_pose_the_body_where_the_mask_is(people: SyntheticPeople) -> None:

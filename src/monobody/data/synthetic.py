@@ -13,7 +13,6 @@ things in front, cut off by the picture's edge, blurred and noisy.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,7 +117,7 @@ class SyntheticPeople:
         self.body = SkinnedBody.from_data(data)
         self.painter = FigurePainter(data, self.body, self.textures)
         self.grain = np.random.default_rng(seed).standard_normal((2 * setting.size, 2 * setting.size, 3), np.float32)
-        self._block = lru_cache(maxsize=2)(self._make_block)
+        self._latest: tuple[int, _Block] | None = None
 
     def __iter__(self) -> Iterator[SyntheticSample]:
         while True:
@@ -143,6 +142,11 @@ class SyntheticPeople:
                 if bystander is not None:
                     cast.append(bystander)
         return self._photograph(cast, keypoints, frame, view, rng)
+
+    def _block(self, number: int) -> _Block:
+        if self._latest is None or self._latest[0] != number:
+            self._latest = number, self._make_block(number)
+        return self._latest[1]
 
     def _make_block(self, number: int) -> _Block:
         rng = np.random.default_rng([self.seed, 2 + int(self.held_out), number])
