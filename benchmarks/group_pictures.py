@@ -1,6 +1,6 @@
 """Pictures of one to six people whose boxes are known: real people cut out of photos, before empty backgrounds.
 
-People are of Clothing Co-Parsing (photos with person masks), a share of them synthetic and in any posture; the
+People are of Clothing Co-Parsing (photos with person masks) or, for a share of them, rendered in any posture; the
 backgrounds are photos without people. Every picture follows from its number alone.
 """
 
@@ -36,7 +36,7 @@ class GroupPictures:
         synthetic: share of the people that are rendered instead of cut out.
     """
 
-    def __init__(self, data: Path, *, seed: int = 0, synthetic: float = 0.25) -> None:
+    def __init__(self, data: Path, *, seed: int = 0, synthetic: float = 0.0) -> None:
         self.data, self.seed, self.synthetic = data, seed, synthetic
         self.photos = sorted((data / "clothing_coparsing" / "images").glob("*.jpg"))
         self.backgrounds = sorted((data / "textures" / "backgrounds_cc_by").glob("*.jpg"))

@@ -13,10 +13,9 @@ from jaxtyping import Float, UInt8
 
 from monobody.data.crop import Crop
 from monobody.predict.anchors import box_iou
-from monobody.predict.blazepose import Candidate, distinct, find_candidates
+from monobody.predict.blazepose import QUARTER_TURNS, Candidate, distinct, find_candidates
 from monobody.predict.landmarks import Reading, read_again, read_region
 
-QUARTER_TURNS = (0.0, math.pi / 2, math.pi, -math.pi / 2)
 WINDOW = 1.8
 """Side of the searched window over the box's longer side. 1.0 and 1.3 find 15 and 7 % fewer joints (PCK@0.1)."""
 THRESHOLD = 0.08

@@ -1,10 +1,10 @@
 """Everybody in a picture: BlazePose over windows of several sizes; its proposals read, checked and sorted out.
 
-The detector looks at 224 pixels and was made for one person who fills about half of them. So it is shown the whole
-picture, the picture with a wide margin (for somebody who fills it), and overlapping smaller windows (for groups). A
-person is proposed by several windows, a chance likeness by one: the sum of the scores of the proposals of one region,
-its support, tells them apart better than any score. What has support is read by the landmark network, twice, and of
-the readings that lie on one body only the surest stays.
+The detector looks at 224 pixels and was made for one upright person who fills about half of them. So it is shown the
+whole picture and the picture with a wide margin (for somebody who fills it), both turned four ways (for somebody upside
+down), and overlapping smaller windows (for groups). A person is proposed by several windows, a chance likeness by one:
+the sum of the scores of the proposals of one region, its support, tells them apart better than any score. What has
+support is read by the landmark network, twice, and of the readings that lie on one body only the surest stays.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from monobody.data.crop import Crop
-from monobody.predict.blazepose import Candidate, distinct, find_candidates, nearly_equal
+from monobody.predict.blazepose import QUARTER_TURNS, Candidate, distinct, find_candidates, nearly_equal
 from monobody.predict.detection import inside_picture
 from monobody.predict.landmarks import Reading, read_again, read_region
 from monobody.predict.outline import outline_box, share_on_mask
@@ -25,6 +25,8 @@ WIDE = 1.6
 """Side of the largest window over the picture's longer side."""
 TILES = (0.6, 0.36)
 """Sides of the smaller windows over the picture's longer side; they overlap by half at least."""
+MIN_TILE_PX = 150
+"""Smaller windows would only be enlarged; in small pictures they bring false boxes, no people."""
 THRESHOLD = 0.15
 """Score from which a proposal counts."""
 MIN_SUPPORT = 0.3
@@ -93,10 +95,11 @@ def read_twice(rgb: UInt8[np.ndarray, "h w 3"], region: Crop, known: Sequence[Re
 def search_windows(height: int, width: int) -> list[Crop]:
     """Return the windows to look at in a picture of that size, the largest first."""
     longer = float(max(height, width))
-    windows = [Crop((width / 2, height / 2), scale * longer) for scale in (WIDE, 1.0)]
-    for share in TILES:
-        side = share * longer
-        windows += [Crop((x, y), side) for y in _centres(height, side) for x in _centres(width, side)]
+    middle = (width / 2, height / 2)
+    windows = [Crop(middle, scale * longer, angle) for scale in (WIDE, 1.0) for angle in QUARTER_TURNS]
+    for side in (share * longer for share in TILES):
+        if side >= MIN_TILE_PX:
+            windows += [Crop((x, y), side) for y in _centres(height, side) for x in _centres(width, side)]
     return windows
 
 

@@ -16,6 +16,9 @@ from monobody.data.region import region_from_points
 from monobody.predict import anchors
 from monobody.predict.blaze_networks import DETECTOR_SIZE_PX, blaze_networks
 
+QUARTER_TURNS = (0.0, math.pi / 2, math.pi, -math.pi / 2)
+"""The detector knows upright people best; turned windows show it the others upright."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
