@@ -210,25 +210,33 @@ class SyntheticPeople:
             return None
         return figure.moved(translation)
 
-    def _photograph(
-        self, cast: list[Figure], keypoints: dict[str, np.ndarray], plane: np.ndarray, view: View,
-        rng: np.random.Generator,
-    ) -> SyntheticSample:  # fmt: skip
+    def _aim(self, plane: Float[np.ndarray, "14 2"], rng: np.random.Generator) -> tuple[float, Float[np.ndarray, "2"]]:
+        """Choose the focal length and principal point (pixels) that put the region of interest into the picture."""
         setting, size = self.setting, self.setting.size
-        # The focal length that gives the region of interest its size; 1000 keeps the rule's pixel limits out of play.
+        # A thousandfold, the plane one metre away is large enough for the rule's limits in pixels.
         region = region_from_joints(1000 * plane)
-        zoom = math.exp(0.08 * rng.normal())
-        focal = 1000 * size / (setting.margin * region.size_px) * zoom
+        focal = 1000 * size / (setting.margin * region.size_px) * math.exp(0.08 * rng.normal())
+        middle = size / 2 - np.asarray(region.centre_px) / 1000 * focal
         offset = rng.normal(size=2) * 0.02 * size
         if rng.random() < setting.truncated:
             offset = rng.normal(size=2) * 0.22 * size
-            # Cut off, but not out: most joints stay in the picture.
-            while (
-                _share_inside(plane * focal - np.asarray(region.centre_px) / 1000 * focal + size / 2 + offset, size)
-                < 0.6
-            ):
+            for _ in range(12):  # Cut off, but not out: most joints stay in the picture.
+                if _share_inside(plane * focal + middle + offset, size) >= 0.6:
+                    break
                 offset *= 0.8
-        principal = size / 2 - np.asarray(region.centre_px) / 1000 * focal + offset
+        return focal, middle + offset
+
+    def _photograph(
+        self,
+        cast: list[Figure],
+        keypoints: dict[str, np.ndarray],
+        plane: np.ndarray,
+        view: View,
+        rng: np.random.Generator,
+    ) -> SyntheticSample:
+        """Light and draw the cast, the person of interest first in it, over a background; put a sample together."""
+        setting, size = self.setting, self.setting.size
+        focal, principal = self._aim(plane, rng)
         points = {name: joints[:, :2] / joints[:, 2:] * focal + principal for name, joints in keypoints.items()}
 
         canvas = np.empty((size, size, 3), np.float32)
