@@ -13,6 +13,7 @@ from monobody.errors import UserError
 from monobody.predict import anchors
 from monobody.predict.blaze_detector import BlazeDetector
 from monobody.predict.blaze_networks import FOLDER, SHA256, BlazeNetworks, verified
+from monobody.predict.blaze_search import search_windows
 from monobody.predict.blazepose import find_candidates, nearly_equal
 from monobody.predict.detect import find_detector
 from monobody.predict.detection import inside_picture
@@ -212,3 +213,29 @@ def test_given_keypoints_place_the_region_and_stay(person: np.ndarray):
     np.testing.assert_allclose(found.landmarks_px[11], points[5, :2])
     assert found.landmarks_score[12] == 0.9
     assert found.box_px[3] == height
+
+
+def test_somebody_upside_down_is_found(person: np.ndarray):
+    best = BlazeDetector()(np.ascontiguousarray(person[::-1, ::-1]))[0]
+    assert abs(best.crop.angle_rad) > 2.6
+
+
+def test_two_people_are_two(person: np.ndarray):
+    gap = np.full((person.shape[0], 60, 3), 127, np.uint8)
+    found = BlazeDetector()(np.concatenate([person, gap, person], axis=1))
+    assert len(found) == 2
+    first, second = sorted(found, key=lambda d: d.box_px[0])
+    shift = second.landmarks_px[:13] - first.landmarks_px[:13]
+    np.testing.assert_allclose(shift.mean(axis=0), [person.shape[1] + 60, 0], atol=0.05 * person.shape[1])
+
+
+def test_windows_cover_the_picture():
+    height, width = 600, 1000
+    windows = search_windows(height, width)
+    rng = np.random.default_rng(0)
+    points = rng.uniform([0, 0], [width, height], (200, 2))
+    for side in {w.size_px for w in windows}:
+        seen = [np.abs(w.to_crop(points)).max(axis=1) <= 1 + 1e-9 for w in windows if w.size_px == side]
+        assert np.any(seen, axis=0).all()
+    assert len(search_windows(100, 120)) == 8
+    assert len(search_windows(1, 1)) == 8
