@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-import time
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -146,11 +145,8 @@ def test_importing_the_package_and_the_command_line_is_light() -> None:
 def test_help_comes_without_torch() -> None:
     code = "import sys\nfrom monobody.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "print(sorted({'torch', 'numba', 'numpy', 'openvino'} & set(sys.modules)))"
-    start = time.perf_counter()
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip().endswith("[]")
-    # Half a second on a quiet machine; a busy one is forgiven here and measured in benchmarks.
-    assert time.perf_counter() - start < 5
 
 
 def test_public_names_are_there() -> None:
