@@ -112,33 +112,33 @@ class JointBody(nn.Module):
         rows = [regressors[name] for name in self.sets if name != "smpl24"]
         regressor = torch.cat(rows) if rows else weights.new_zeros(0, len(weights))
         self.sizes = [len(row) for row in rows]
-        keypoint, joint, share, base, by_shape, by_pose = [], [], [], [], [], []
-        for k, row in enumerate(regressor.double()):
-            used = row.nonzero().squeeze(1)
-            factors = row[used, None] * weights[used].double()
-            for j in factors.abs().sum(0).nonzero().squeeze(1).tolist():
-                factor = factors[:, j]
-                keypoint.append(k)
-                joint.append(j)
-                share.append(factor.sum())
-                base.append(factor @ template[used].double())
-                by_shape.append(torch.einsum("v,vcb->cb", factor, shapedirs[used].double()))
-                by_pose.append(torch.einsum("v,vcf->cf", factor, posedirs[used].double()))
+        # Vertices that no set reads are left out before anything is multiplied.
+        used = regressor.any(dim=0).nonzero().squeeze(1)
+        moved_by = weights[used].double().T
+        keypoint, joint, shares = [], [], []
+        for k, row in enumerate(regressor[:, used].double()):
+            factors = row * moved_by
+            joints = factors.any(dim=1).nonzero().squeeze(1)
+            keypoint += [k] * len(joints)
+            joint += joints.tolist()
+            shares.append(factors[joints])
+        factor = torch.cat(shares) if shares else moved_by[:0]
+
+        def summed(directions: Tensor) -> Tensor:
+            """Return the sums over the vertices that belong to each row."""
+            return (factor @ directions[used].double().flatten(1)).unflatten(1, directions.shape[1:])
 
         def buffer(name: str, value: Tensor) -> None:
             self.register_buffer(name, value.to(template.dtype) if value.is_floating_point() else value, False)
-
-        def stacked(values: list[Tensor], *shape: int) -> Tensor:
-            return torch.stack(values) if values else torch.zeros(0, *shape)
 
         buffer("rest_joints", rest_joints)
         buffer("rest_joints_shape", rest_joints_shape)
         buffer("keypoint", torch.tensor(keypoint, dtype=torch.long))
         buffer("joint", torch.tensor(joint, dtype=torch.long))
-        buffer("share", stacked(share))
-        buffer("base", stacked(base, 3))
-        buffer("by_shape", stacked(by_shape, 3, 10))
-        buffer("by_pose", stacked(by_pose, 3, 207).flatten(0, 1))
+        buffer("share", factor.sum(1))
+        buffer("base", summed(template))
+        buffer("by_shape", summed(shapedirs))
+        buffer("by_pose", summed(posedirs).flatten(0, 1))
 
     @classmethod
     def from_body(cls, body: "Body", sets: Sequence[str] = ("cocoplus19", "lsp14", "smpl24")) -> "JointBody":

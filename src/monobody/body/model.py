@@ -124,7 +124,7 @@ class Body(nn.Module):
         key = (set_name, vertices_m.device, vertices_m.dtype)
         if key not in self._regressors:
             regressor = torch.from_numpy(self.data.keypoint_regressors[set_name]).to(vertices_m)
-            # A set reads a few hundred vertices; the others' zeros would be most of the work.
+            # The zeros of the vertices that a set does not read would be most of the work.
             used = regressor.any(dim=0).nonzero().squeeze(1)
             self._regressors[key] = (used, regressor[:, used])
         used, weights = self._regressors[key]
