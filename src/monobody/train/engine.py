@@ -5,8 +5,8 @@
 
 Everything random in step n is a function of (seed, n), so a run that is killed and resumed from its last checkpoint
 draws the same loss curve as one that was not. A run is bounded by steps or by minutes; the learning rate follows a
-cosine over whichever it is. A machine that is there for a few minutes at a time trains in pieces: `Plan.pause_minutes` ends a
-piece with a checkpoint, `resume` begins the next one.
+cosine over whichever it is. A machine that is there for a few minutes at a time trains in pieces: `Plan.pause_minutes`
+ends a piece with a checkpoint, `resume` begins the next one.
 """
 
 import time
