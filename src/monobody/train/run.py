@@ -15,9 +15,9 @@ from monobody.train.conditioning import settle
 from monobody.train.engine import fit
 from monobody.train.feature_task import FeatureTask, cache_features
 from monobody.train.hmr_task import HMRTask, freeze_early
-from monobody.train.lift_run import train_lift
+from monobody.train.lift_run import PHOTO_TERMS, TERMS, train_lift
 from monobody.train.recipes import Recipe, find_recipe
-from monobody.train.sources import stream, validation_of
+from monobody.train.sources import photos_of, stream, validation_of
 
 CACHED_SEED = 1_000
 """Added to the seed of cached rows, so that training end to end begins with rows the regressor has not learnt yet."""
@@ -111,7 +111,7 @@ def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: P
     settle(model)
     # Half precision as long as the file stays small enough to be sent around.
     large = sum(parameter.numel() for parameter in model.parameters()) > LARGEST_HALF
-    save_weights(model, out / "weights.safetensors", card=_card(recipe, body, state), int8=large)
+    save_weights(model, out / "weights.safetensors", card=_card(recipe, body, data, state), int8=large)
     return state
 
 
@@ -126,11 +126,15 @@ def _counted(recipe: Recipe) -> Any:
     return report
 
 
-def _card(recipe: Recipe, body: Body, state: RunState) -> dict[str, Any]:
+def _card(recipe: Recipe, body: Body, data: Path | None, state: RunState) -> dict[str, Any]:
+    photos = recipe.photo_share > 0 and photos_of(data, "train") is not None
+    people = "synthetic people (poses: CMU motion capture, Mesh2Motion, DeepMimic, MakeHuman)"
     return {
         "model": recipe.model,
         "body_digest": body.digest,
         "recipe": recipe.name,
+        "data": f"{people}; 2D joints of LSP Extended" if photos else people,
+        "terms": PHOTO_TERMS if photos else TERMS,
         "steps": state.step,
         "minutes": round(state.seconds / 60, 1),
     }
