@@ -52,7 +52,7 @@ def test_quarter_turns_permute_pixels(quarter_turns: int) -> None:
     assert np.abs(turned.astype(int) - np.rot90(image, quarter_turns)).max() <= 1
 
 
-@settings(deadline=None, max_examples=50)  # The first call compiles.
+@settings(max_examples=50)
 @given(
     st.floats(60, 140),
     st.floats(60, 140),

@@ -37,7 +37,7 @@ def test_agrees_with_numpy() -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.floats(0.2, 5.0))
 def test_pa_ignores_similarities_of_the_prediction(seed: int, scale: float) -> None:
     source, target = people(seed=seed), people(seed=seed + 1)
