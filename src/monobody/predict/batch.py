@@ -1,6 +1,7 @@
 """Many pictures, one after the other: which ones, what their outputs are called, what is done already, what failed."""
 
 import glob
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +84,8 @@ def parse_box(text: str) -> tuple[float, ...]:
 def collect_jobs(sources: Sequence[str], out: Path) -> list[Job]:
     """Return the pictures that files, folders and patterns name, each once, in order.
 
-    Pictures of one name but different extensions keep their extension in the name of their outputs.
+    Pictures of one name but different extensions keep their extension in the name of their outputs, those of one name
+    in different folders also the name of their folder.
 
     Raises:
         UserError: a path does not exist, or a folder or pattern holds no picture.
@@ -93,11 +95,17 @@ def collect_jobs(sources: Sequence[str], out: Path) -> list[Job]:
     pictures: dict[Path, None] = {}
     for source in sources:
         pictures |= dict.fromkeys(_pictures(source, out))
-    stems = [path.stem for path in pictures]
-    return [
-        Job(path, path.stem if stems.count(path.stem) == 1 else f"{path.stem}_{path.suffix[1:].lower()}")
-        for path in pictures
-    ]
+    names = {path: path.stem for path in pictures}
+    for longer in (
+        lambda path: f"{path.stem}_{path.suffix[1:].lower()}",
+        lambda path: f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:].lower()}",
+    ):
+        count = Counter(name.lower() for name in names.values())  # Some file systems do not tell A from a.
+        names = {path: name if count[name.lower()] == 1 else longer(path) for path, name in names.items()}
+    name, times = Counter(name.lower() for name in names.values()).most_common(1)[0]
+    if times > 1:
+        raise UserError(f"{times} of the pictures would have outputs of the name {name}: predict them one by one.")
+    return [Job(path, name) for path, name in names.items()]
 
 
 def run_jobs(
@@ -172,9 +180,9 @@ def _pictures(source: str, out: Path) -> list[Path]:
         return inside
     if path.exists():
         return [path]
-    matches = sorted(Path(match) for match in glob.glob(source, recursive=True))
+    matches = sorted(Path(match) for match in glob.glob(source, recursive=True) if Path(match).is_file())
     if matches:
-        return [match for match in matches if match.is_file()]
+        return matches
     if glob.has_magic(source):
         raise UserError(f"No file matches {source}: check the pattern.")
     raise UserError(f"There is no file {source}: check the path.")

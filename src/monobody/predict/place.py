@@ -1,10 +1,12 @@
-"""Placing a body before the picture's camera, so that perspective shows it where the network saw it.
+"""From a crop to the picture: a body's camera turned back, then its place, so that perspective shows it where it was.
 
 A network's weak-perspective camera says where every point of the body falls, as if all were equally far away. The
 closed form (:func:`monobody.camera.full_image_translation`) agrees with it for points at the depth of the body's
 origin. Limbs nearer to the camera or farther away then land some pixels off, the more so the nearer the person and the
 farther from the picture's middle. Here the body is moved, as a whole, to where its joints fit best.
 """
+
+import math
 
 import torch
 from jaxtyping import Float
@@ -17,6 +19,21 @@ STEPS = 3
 """Each step weighs the equations with the depth found before; three settle to well below a pixel."""
 FARTHEST_FACTOR = 2.0
 """A depth that leaves the closed form's by more than this factor is no refinement; the closed form is kept."""
+
+
+def turn_back_shift(
+    shift_m: Float[Tensor, "*b 2"], pelvis_m: Float[Tensor, "*b 2"], angle_rad: float
+) -> Float[Tensor, "*b 2"]:
+    """Return the weak-perspective shift for the upright crop of the same centre and size.
+
+    The root rotation turns the body about its pelvis, which is not the origin. With the root turned by R = Rz(a), a
+    body point X becomes R (X - pelvis) + pelvis, and must fall where R (X + t) would:
+
+        t' = R (t + pelvis) - pelvis.
+    """
+    cos, sin = math.cos(angle_rad), math.sin(angle_rad)
+    turn = shift_m.new_tensor([[cos, -sin], [sin, cos]])
+    return (shift_m + pelvis_m) @ turn.T - pelvis_m
 
 
 def place(

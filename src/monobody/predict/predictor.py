@@ -24,7 +24,7 @@ from monobody.models.hmr import build_model
 from monobody.models.storage import load_weights, read_card
 from monobody.predict.detect import Detection, Detector, find_detector
 from monobody.predict.estimate import Estimator, LandmarkEstimator, MeanPose, PixelEstimator
-from monobody.predict.place import place
+from monobody.predict.place import place, turn_back_shift
 from monobody.scene import Hypothesis, Person, Scene
 
 
@@ -201,21 +201,6 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(f'There is no device "{name}" here: choose cpu, or leave it out.') from error
     return device
-
-
-def turn_back_shift(
-    shift_m: Float[Tensor, "*b 2"], pelvis_m: Float[Tensor, "*b 2"], angle_rad: float
-) -> Float[Tensor, "*b 2"]:
-    """Return the weak-perspective shift for the upright crop of the same centre and size.
-
-    The root rotation turns the body about its pelvis, which is not the origin. With the root turned by R = Rz(a), a
-    body point X becomes R (X - pelvis) + pelvis, and must fall where R (X + t) would:
-
-        t' = R (t + pelvis) - pelvis.
-    """
-    cos, sin = np.cos(angle_rad), np.sin(angle_rad)
-    turn = shift_m.new_tensor([[cos, -sin], [sin, cos]])
-    return (shift_m + pelvis_m) @ turn.T - pelvis_m
 
 
 def choose_camera(
