@@ -24,13 +24,16 @@ class Model:
 
     name: str
     about: str
-    shipped: bool
-    """Whether its weights come with the package."""
 
     @property
     def weights(self) -> Path:
         """Where shipped weights lie."""
         return WEIGHTS / f"{self.name}.safetensors"
+
+    @property
+    def shipped(self) -> bool:
+        """Whether its weights come with the package, and so have a published SHA-256."""
+        return published_sha256(self.weights.name) is not None
 
     def card(self) -> dict[str, Any]:
         """Return the card in the weights' header, without reading further; empty where there are no weights."""
@@ -45,11 +48,11 @@ class Model:
 MODELS = {
     model.name: model
     for model in (
-        Model(name="hmr-small", about="HMR on the trunk of BlazePose, 256 px crops", shipped=True),
-        Model(name="lift", about="body from the detector's 33 landmarks; sees no pixels", shipped=True),
-        Model(name="hmr-resnet18", about="HMR on ResNet-18, 224 px crops", shipped=False),
-        Model(name="hmr-resnet50", about="HMR on ResNet-50, 224 px crops: the published network", shipped=False),
-        Model(name="mean-pose", about="no network: everybody stands upright; the yardstick", shipped=False),
+        Model(name="hmr-small", about="HMR on the trunk of BlazePose, 256 px crops"),
+        Model(name="lift", about="body from the detector's 33 landmarks; sees no pixels"),
+        Model(name="hmr-resnet18", about="HMR on ResNet-18, 224 px crops"),
+        Model(name="hmr-resnet50", about="HMR on ResNet-50, 224 px crops: the published network"),
+        Model(name="mean-pose", about="no network: everybody stands upright; the yardstick"),
     )
 }
 
