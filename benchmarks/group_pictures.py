@@ -85,6 +85,7 @@ class GroupPictures:
         """Return the pixels and the mask of a person, cut tight, ``height`` pixels in the larger direction."""
         if rng.random() < self.synthetic:
             sample = self.rendered[number + int(rng.integers(1000)) * 1000]
+            assert sample.mask is not None
             rgb, mask = sample.image, sample.mask
         else:
             photo = self.photos[rng.integers(len(self.photos))]

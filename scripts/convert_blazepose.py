@@ -25,7 +25,7 @@ HEADS = {"Identity": "landmark_head", "Identity_4": "world_head", "Identity_1": 
 
 def constant(node: openvino.Node) -> np.ndarray:
     """Compute a subgraph of constants (half-precision weights, transposed and widened) and return its value."""
-    model = openvino.Model([openvino.opset13.result(node)], [])
+    model = openvino.Model([openvino.opset13.result(node)], [])  # pyright: ignore[reportGeneralTypeIssues]
     return openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([])[0]
 
 

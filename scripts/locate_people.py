@@ -64,7 +64,7 @@ def row(name: str, photo: Sample, rng: np.random.Generator) -> dict[str, Any]:
     reading = read_again(photo.image, read_region(photo.image, scattered(photo.crop, rng)))
     return {
         "names": name,
-        "centre_px": np.float32(reading.crop.centre_px),
+        "centre_px": np.array(reading.crop.centre_px, np.float32),
         "size_px": np.float32(reading.crop.size_px),
         "angle_rad": np.float32(reading.crop.angle_rad),
         "landmarks_px": reading.landmarks_px.astype(np.float32),
@@ -91,7 +91,8 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the table, in the order of the names."""
     rows = sorted(rows, key=lambda entry: entry["names"])
     with atomic_write(path, suffix=".npz") as temporary:
-        np.savez_compressed(temporary, **{key: np.array([entry[key] for entry in rows]) for key in rows[0]})
+        columns: dict[str, Any] = {key: np.array([entry[key] for entry in rows]) for key in rows[0]}
+        np.savez_compressed(temporary, **columns)
 
 
 if __name__ == "__main__":

@@ -67,11 +67,11 @@ def row(
     body: Sample | None = None,
 ) -> Row:
     """Bring one person into the frame of the crop."""
-    image, score, world_m = (
+    image, scores, world = (
         torch.from_numpy(np.asarray(values, np.float32))
         for values in (crop.to_crop(np.asarray(landmarks_px, np.float64)), score, world_m)
     )
-    landmarks = Landmarks.from_joints("blazepose33", image, score, world_m=world_m)
+    landmarks = Landmarks.from_joints("blazepose33", image, scores, world_m=world)
     joints_3d, rotations = np.zeros((14, 3)), np.tile(np.eye(3), (24, 1, 1))
     betas = np.zeros(10)
     if body is not None:
@@ -82,7 +82,7 @@ def row(
         rotations = np.array(body.rotations, np.float64)
         rotations[0] = turn_back(rotations[0], -crop.angle_rad)
         betas = body.betas
-    known = np.float32(body is not None)
+    known = np.array(body is not None, np.float32)
     return {
         "image": landmarks.image.numpy(),
         "score": landmarks.score.numpy(),
