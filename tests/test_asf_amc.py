@@ -1,3 +1,5 @@
+"""Acclaim motion files: positions of a small skeleton worked out by hand, and damaged files."""
+
 import numpy as np
 import pytest
 

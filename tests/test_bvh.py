@@ -1,3 +1,5 @@
+"""BVH motion files: positions of a small skeleton worked out by hand, Euler angles by scipy, and damaged files."""
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation

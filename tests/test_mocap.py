@@ -1,3 +1,5 @@
+"""Motion sources in one form: labels, rigs, and raw files against the positions that others made from them."""
+
 import json
 
 import numpy as np

@@ -69,8 +69,10 @@ def test_bands_and_single_samples_show_the_same(limit: str, monkeypatch: pytest.
     monkeypatch.setattr(overlay_module, limit, 100)
     other = draw_overlay(GREY, [vertices], faces, CAMERA)
     difference = np.abs(whole.astype(int) - other)
-    assert difference.max() <= (0 if limit == "_SAMPLES_AT_ONCE" else 255)
-    assert difference.mean() < 1.5
+    if limit == "_SAMPLES_AT_ONCE":
+        assert difference.max() == 0
+    else:  # Nothing but the smoothness of the outlines is missing.
+        assert 0 < difference.mean() < 1.5
 
 
 @pytest.mark.parametrize("place", [(0, 0, -3), (50, 0, 3), (0, -50, 3), (0, 0, 0), (np.nan, 0, 3)])

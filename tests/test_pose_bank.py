@@ -1,3 +1,5 @@
+"""The pose bank: rare poses are drawn, held-out ones are not, and files come back."""
+
 import json
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The pose prior: a density on rotations that integrates to one, its gradient, and its samples."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Retargeting: an actor with strange bones is imitated, twists are shared, errors measure angles."""
+
 import math
 
 import pytest
