@@ -46,7 +46,7 @@ def train_lift(
     state = fit(task, plan, out, resume=resume)
     with torch.no_grad():
         found = task.validate().numbers
-    save_weights(lift, out / "weights.safetensors", card=_card(body, training, state, found))
+    save_weights(lift, out / "weights.safetensors", card=_card(body, training, state, found), int8=False)
     return state
 
 
