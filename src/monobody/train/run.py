@@ -6,6 +6,7 @@ from typing import Any
 
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
+from monobody.fit.lift import WEIGHTS, Lift
 from monobody.models.backbone import ResNet
 from monobody.models.hmr import HMR, BlazeRegressor, build_model
 from monobody.models.storage import load_weights, save_weights
@@ -35,7 +36,6 @@ def train(
     resume: bool = False,
     device: str | None = None,
     start: Path | None = None,
-    lifter: Path | None = None,
 ) -> RunState:
     """Train by a recipe and leave `weights.safetensors` in `out` once the run is finished.
 
@@ -47,8 +47,7 @@ def train(
         pause: end this piece after so many minutes; `resume` goes on.
         resume: continue the run in `out`.
         device: `cpu`, or None for the fastest there is.
-        start: weights file of the same network to begin with; for a ResNet also torchvision's ImageNet .pth.
-        lifter: weights file of `lift`, with which the regressor of `hmr-small` begins.
+        start: weights file of the same network to begin with, in place of what the recipe says; for a ResNet also torchvision's ImageNet .pth.
 
     Raises:
         UserError: there is no such recipe, or the data or the output folder are unusable.
@@ -68,17 +67,15 @@ def train(
         model.encoder.load_imagenet(start)
     elif start is not None:
         load_weights(model, start, body_digest=body.digest)
-    if lifter is not None:
-        begin_with_lifter(model, lifter, body)
+    elif recipe.begins_with_lifter:
+        begin_with_lifter(model, body)
     return _train_hmr(recipe, model, body, data, out, resume=resume)
 
 
-def begin_with_lifter(model: HMR, lifter: Path, body: Body) -> None:
+def begin_with_lifter(model: HMR, body: Body) -> None:
     """Give the regressor of `hmr-small` what `lift` learnt from landmarks alone; what it looks at besides counts 0."""
-    from monobody.fit.lift import Lift
-
     lift = Lift(body)
-    load_weights(lift, lifter, body_digest=body.digest)
+    load_weights(lift, WEIGHTS, body_digest=body.digest)
     assert isinstance(model.regressor, BlazeRegressor)
     model.regressor.feedback.load_state_dict(lift.state_dict(), strict=False)
 
