@@ -47,7 +47,8 @@ def train(
         pause: end this piece after so many minutes; `resume` goes on.
         resume: continue the run in `out`.
         device: `cpu`, or None for the fastest there is.
-        start: weights file of the same network to begin with, in place of what the recipe says; for a ResNet also torchvision's ImageNet .pth.
+        start: weights file of the same network to begin with, in place of what the recipe says; for a ResNet also
+            torchvision's ImageNet .pth.
 
     Raises:
         UserError: there is no such recipe, or the data or the output folder are unusable.
