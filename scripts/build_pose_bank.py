@@ -1,6 +1,6 @@
 """Build the pose bank from motion capture: read, thin, retarget to the 24-joint body, weigh, write.
 
-    python scripts/build_pose_bank.py --data ../shared/data/mocap -o bank.npz [--sheets out/poses]
+    python scripts/build_pose_bank.py --data DATA/mocap -o bank.npz [--sheets out/poses]
 
 Prints, per source, how many frames were kept and how far joints are from the source's after both skeletons were given
 the same bone lengths. ``--sheets`` draws a contact sheet of every source. Needs SciPy: ``pip install monobody[train]``.

@@ -163,6 +163,12 @@ def test_a_missing_point_is_flagged(tmp_path: Path, smpl_arrays: dict[str, np.nd
 
 
 MISTAKES = {
+    "no vertices": (lambda a: a.update({k: v[:0] for k, v in a.items() if len(v) == SMALL}), "it has no vertices"),
+    "a hand without skin": (
+        lambda a: a.update(weights=np.eye(24)[np.arange(SMALL) % 22]),
+        "no vertex follows joint 22",
+    ),
+    "texture corners": (lambda a: a.update(vt=np.zeros((3, 2)), ft=np.full(a["f"].shape, 3)), "its ft names texture"),
     "no such key": (lambda a: a.pop("weights"), "no weights"),
     "wrong number of vertices": (lambda a: a.update(weights=a["weights"][1:]), "weights has the shape 799 x 24"),
     "wrong rank": (lambda a: a.update(v_template=a["v_template"][0]), "v_template has the shape 3"),

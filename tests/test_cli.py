@@ -90,6 +90,19 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(photos: Path, tmp_path
     assert sorted(names) == ["a_jpg", "a_png", "b"]
 
 
+def test_pictures_of_one_name_in_two_folders_do_not_either(photos: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    Image.new("RGB", (64, 64)).save(other / "a.png")
+    names = [job.name for job in collect_jobs([str(photos), str(other)], tmp_path / "out")]
+    assert sorted(names) == ["b", "other_a_png", f"{photos.name}_a_png"]
+
+
+def test_a_pattern_of_folders_alone_is_refused(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No file matches"):
+        collect_jobs([str(photos.parent / "*")], tmp_path / "out")
+
+
 def test_results_beside_the_photos_are_not_photos(photos: Path) -> None:
     Image.new("RGB", (64, 64)).save(photos / "a_overlay.png")
     assert [job.name for job in collect_jobs([str(photos)], photos)] == ["a", "b"]

@@ -137,3 +137,6 @@ def test_imagenet_checkpoints_load_without_their_classifier(tmp_path) -> None:
     torch.testing.assert_close(network.layer3[0].conv1.weight, donor.layer3[0].conv1.weight)
     with pytest.raises(UserError, match="torchvision"):
         resnet34().load_imagenet(path)
+    path.write_bytes(b"cut short")
+    with pytest.raises(UserError, match="damaged"):
+        network.load_imagenet(path)

@@ -6,8 +6,6 @@ its parts follow from the skinning weights, its keypoints from ``keypoints.py``.
 """
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,13 +97,15 @@ def _read_npz(file: Path) -> dict[str, np.ndarray]:
         return arrays
     except UserError:
         raise
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+    except Exception as error:  # A damaged archive makes zipfile and numpy raise nearly anything.
         raise UserError(f"{file} is damaged or not an .npz file; give a SMPL .npz or .pkl file.") from error
 
 
 def _assemble(arrays: Mapping[str, np.ndarray], stem: str) -> BodyData:
     template = _floats(arrays, "v_template", (None, 3))
     count = len(template)
+    if count == 0:
+        raise _WrongFile("it has no vertices")
     faces = _array(arrays, "f" if "f" in arrays else "faces", (None, 3)).astype(np.int64)
     if faces.size and not (faces.min() >= 0 and faces.max() < count):
         raise _WrongFile(f"its faces name vertices outside 0..{count - 1}")
@@ -128,10 +128,16 @@ def _assemble(arrays: Mapping[str, np.ndarray], stem: str) -> BodyData:
         if name.startswith("keypoints_")
     }
     if not regressors:
+        if missing := [joint for joint in (7, 8, 10, 11, 15, 20, 21, 22, 23) if joint not in part24]:
+            raise _WrongFile(f"no vertex follows joint {missing[0]} most: its skinning weights are not a whole body's")
         regressors = compose_regressors(regressor, substitute_marks(template, regressor, part24))
         if "cocoplus_regressor" in arrays:  # HMR's own file brings the points it was trained with.
             regressors["cocoplus19"] = _floats(arrays, "cocoplus_regressor", (19, count))
             regressors["lsp14"] = regressors["cocoplus19"][:14]
+    vt = _floats(arrays, "vt", (None, 2)) if "vt" in arrays else np.zeros((0, 2), np.float32)
+    ft = _array(arrays, "ft", (len(faces), 3)).astype(np.int32) if "ft" in arrays else np.zeros((0, 3), np.int32)
+    if ft.size and not (ft.min() >= 0 and ft.max() < len(vt)):
+        raise _WrongFile("its ft names texture coordinates that vt does not have")
     return BodyData(
         name=str(arrays["name"]) if "name" in arrays else stem,
         digest=digest,
@@ -142,8 +148,8 @@ def _assemble(arrays: Mapping[str, np.ndarray], stem: str) -> BodyData:
         weights=(weights / total).astype(np.float32),
         parents=parents,
         faces=faces.astype(np.int32),
-        vt=_floats(arrays, "vt", (None, 2)) if "vt" in arrays else np.zeros((0, 2), np.float32),
-        ft=_array(arrays, "ft", (len(faces), 3)).astype(np.int32) if "ft" in arrays else np.zeros((0, 3), np.int32),
+        vt=vt,
+        ft=ft,
         part24=part24,
         part6=_PART6_OF_JOINT[part24],
         vertex_area_m2=vertex_areas(template, faces),

@@ -19,11 +19,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+from monobody.body.skeleton import SKELETONS
 from monobody.errors import UserError
 from monobody.files import atomic_write
 
-# The left-right swap of the 24 joints. Kept here too, as plain numbers, so that sampling needs no body file.
-_FLIP = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22])
+_FLIP = np.array(SKELETONS["smpl24"].flip)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

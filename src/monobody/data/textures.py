@@ -21,6 +21,13 @@ from monobody.errors import UserError
 
 SKIN_SIZE = 512
 TILE_SIZE = 128
+NEEDED = (
+    ("skins/*.jpg",),
+    ("backgrounds_cc_by/*.jpg", "hdri_tonemapped/*.jpg"),
+    ("ambientcg_thumbs/index.json",),
+    ("hdri_env_32x64_linear.npz",),
+)
+"""What a texture folder must have; of each line one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,13 +54,16 @@ class Textures:
             garments: file made by ``scripts/build_garments.py``; ``garments.npz`` in the folder where left out.
 
         Raises:
-            UserError: the folder has none of the expected sub-folders.
+            UserError: the folder lacks one of the expected parts.
         """
         if folder is None:
             return _procedural(held_out)
         folder = Path(folder)
-        if not (folder / "skins").is_dir():
-            raise UserError(f"{folder} is not a texture folder: it has no 'skins' inside.")
+        for parts in NEEDED:
+            if not any(any(folder.glob(part)) for part in parts):
+                raise UserError(
+                    f"{folder} is not a texture folder: it has no {' or '.join(parts)}. See docs/datasets.md."
+                )
         skins = [file for file in sorted((folder / "skins").glob("*.jpg")) if "suit" not in file.name]
         photos = sorted((folder / "backgrounds_cc_by").glob("*.jpg"))
         panoramas = sorted((folder / "hdri_tonemapped").glob("*.jpg"))

@@ -104,7 +104,7 @@ class ResNet(nn.Module):
         """Take over an ImageNet checkpoint (.pth or .safetensors) in torchvision's format; its classifier is ignored.
 
         Raises:
-            UserError: the checkpoint belongs to another network.
+            UserError: the checkpoint is missing, damaged, or belongs to another network.
         """
         state = checkpoint if isinstance(checkpoint, Mapping) else _read(Path(checkpoint))
         state = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
@@ -118,11 +118,18 @@ class ResNet(nn.Module):
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+    if not path.is_file():
+        raise UserError(f"There is no checkpoint {path}: check the path.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
 
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # A damaged file makes torch raise nearly anything.
+        raise UserError(
+            f"{path} is damaged or holds more than tensors: fetch torchvision's checkpoint again."
+        ) from error
 
 
 def resnet18() -> ResNet:
