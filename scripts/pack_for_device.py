@@ -46,10 +46,13 @@ def main() -> int:
     return 0
 
 
-def pack(data: Path, out: Path, megabytes: float) -> None:
-    """Fill the folder `out` from the data folder; photos get the room that everything else leaves."""
+def pack(data: Path, whole: Path, megabytes: float) -> None:
+    """Fill the folder `whole` from the data folder, at once; photos get the room that everything else leaves."""
     if not (data / "lsp_extended").is_dir() or not (data / "textures").is_dir():
         raise UserError(f"{data} needs lsp_extended/ and textures/: see docs/datasets.md.")
+    if whole.exists() and not (whole / "photos_train.npz").is_file():
+        raise UserError(f"{whole} is there and no pack: remove it, or choose another folder with -o.")
+    out = whole.with_name(f".{whole.name}.partial")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     pack_poses(data, out)
@@ -74,6 +77,8 @@ def pack(data: Path, out: Path, megabytes: float) -> None:
         # The file is smaller than its pictures, whose headers repeat themselves, by more than the labels take.
         megabytes=(megabytes - size_mb(out)) * 1.15,
     )
+    shutil.rmtree(whole, ignore_errors=True)
+    out.replace(whole)
 
 
 def photos_of(data: Path, split: str) -> Located | LspExtended:
