@@ -100,12 +100,12 @@ def main(options: Options) -> None:
 
 def thin(motions: Sequence[Motion]) -> list[Bool[NDArray, " t"]]:
     """Choose the frames to keep: none that repeats an earlier one, no calibration T-pose, none that is damaged."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     features = np.concatenate([_directions(motion.points) for motion in motions])
     tipped = [_is_tipped(motion.points) & (motion.source in _TIPPED_SOURCES) for motion in motions]
     keep = ~_is_t_pose(features) & ~np.concatenate(tipped)
-    pairs = cKDTree(features.reshape(len(features), -1)).query_pairs(
+    pairs = KDTree(features.reshape(len(features), -1)).query_pairs(
         _SAME_POSE_RAD * np.sqrt(features.shape[1]), output_type="ndarray"
     )
     # In order of the earlier frame: a frame is dropped only for one that is itself kept.

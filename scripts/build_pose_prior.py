@@ -138,7 +138,7 @@ def fit_mixture(
         )
         responsibility = joint.softmax(1)
         print(f"mean log density in the chart: {joint.logsumexp(1).mean():.2f}", flush=True)
-    return log_weights, means, scale_trils  # pyright: ignore[reportPossiblyUnbound]
+    return log_weights, means, scale_trils  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def nearest_seed(numbers: Float[Tensor, "n d"], k: int) -> Tensor:
