@@ -19,7 +19,7 @@ from monobody.data.crop import Crop
 from monobody.predict.blazepose import QUARTER_TURNS, Candidate, distinct, find_candidates, nearly_equal
 from monobody.predict.detection import inside_picture
 from monobody.predict.landmarks import Reading, read_again, read_region
-from monobody.predict.outline import outline_box, share_on_mask
+from monobody.predict.outline import clearness, outline_box
 
 WIDE = 1.6
 """Side of the largest window over the picture's longer side."""
@@ -49,10 +49,12 @@ PART_INSIDE, PART_CERTAINTY = 0.8, 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A reading, the support of its region, and the box of its outline inside the picture."""
+    """A reading, the support of its region, how clear it is, and the box of its outline inside the picture."""
 
     reading: Reading
     support: float
+    score: float
+    on_mask: float
     box_px: Float[np.ndarray, "4"]
 
     @cached_property
@@ -61,7 +63,7 @@ class Found:
 
         The powers separate people from likenesses best on composed pictures other than the benchmark's.
         """
-        return self.support * float(self.reading.scores.mean()) ** 2 * share_on_mask(self.reading) ** 3
+        return self.support * self.score**2 * self.on_mask**3
 
 
 def everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Reading]:
@@ -75,7 +77,9 @@ def everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Reading]:
         reading = read_twice(rgb, region, [f.reading for f in found if f.certainty >= SETTLED])
         if reading is not None:
             box = inside_picture(outline_box(reading), rgb)
-            found.append(Found(reading=reading, support=support(reading.crop, proposals), box_px=box))
+            score, on_mask = clearness(reading, *rgb.shape[:2])
+            strength = support(reading.crop, proposals)
+            found.append(Found(reading=reading, support=strength, score=score, on_mask=on_mask, box_px=box))
     return [f.reading for f in one_a_body(found) if f.certainty >= MIN_CERTAINTY]
 
 

@@ -1,7 +1,7 @@
 """Where a person ends: the tight box of the person mask, held to the landmarks, and how well the two agree."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from monobody.predict.landmarks import Reading
 
@@ -37,9 +37,21 @@ def outline_box(reading: Reading) -> Float[np.ndarray, "4"]:
     return np.concatenate([mask_low, mask_high])
 
 
-def share_on_mask(reading: Reading) -> float:
-    """Return the mean of the mask at the body's landmarks: low where landmarks were made up."""
+def inside(points_px: Float[np.ndarray, "k 2"], height: int, width: int) -> Bool[np.ndarray, "k"]:
+    """Tell which points lie in a picture of that size."""
+    return ((points_px >= 0) & (points_px < [width, height])).all(axis=1)
+
+
+def clearness(reading: Reading, height: int, width: int) -> tuple[float, float]:
+    """Return the mean score of the landmarks, and the mean of the mask at the body's: low where they were made up.
+
+    Landmarks outside a picture of that size are left out: of somebody whom its edge cuts off, nothing is seen there.
+    """
+    there = inside(reading.landmarks_px, height, width)
+    if not there[BODY].any():
+        return 0.0, 0.0
     side = len(reading.mask)
-    places = np.floor((reading.crop.to_crop(reading.landmarks_px[BODY]) + 1) * (side / 2)).astype(int)
+    points = reading.landmarks_px[BODY][there[BODY]]
+    places = np.floor((reading.crop.to_crop(points) + 1) * (side / 2)).astype(int)
     columns, rows = np.clip(places, 0, side - 1).T
-    return float(reading.mask[rows, columns].mean())
+    return float(reading.scores[there].mean()), float(reading.mask[rows, columns].mean())
