@@ -39,10 +39,13 @@ class Model:
         """Return the card in the weights' header, without reading further; empty where there are no weights."""
         if not (self.shipped and self.weights.is_file()):
             return {}
-        with self.weights.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-        return json.loads(header["__metadata__"]["monobody"])
+        try:
+            with self.weights.open("rb") as file:
+                (length,) = struct.unpack("<Q", file.read(8))
+                header = json.loads(file.read(length))
+            return json.loads(header["__metadata__"]["monobody"])
+        except (OSError, struct.error, ValueError, KeyError, MemoryError, OverflowError):
+            return {"terms": "the file is damaged: install monobody again"}
 
 
 MODELS = {

@@ -34,6 +34,8 @@ class Job:
 
     picture: Path
     name: str
+    asked_for: bool = False
+    """Whether it was named by itself, and not found in a folder or by a pattern."""
 
     def outputs(self, folder: Path, kinds: Sequence[str]) -> dict[str, Path]:
         """Return where each kind of output goes."""
@@ -105,7 +107,8 @@ def collect_jobs(sources: Sequence[str], out: Path) -> list[Job]:
     name, times = Counter(name.lower() for name in names.values()).most_common(1)[0]
     if times > 1:
         raise UserError(f"{times} of the pictures would have outputs of the name {name}: predict them one by one.")
-    return [Job(path, name) for path, name in names.items()]
+    asked_for = {Path(source) for source in sources}
+    return [Job(path, name, path in asked_for) for path, name in names.items()]
 
 
 def run_jobs(
@@ -128,7 +131,7 @@ def run_jobs(
     outcome = Outcome()
     for job in jobs:
         outputs = job.outputs(out, kinds)
-        if len(jobs) > 1 and not overwrite and all(path.exists() for path in outputs.values()):
+        if not (overwrite or job.asked_for) and all(path.exists() for path in outputs.values()):
             outcome.skipped.append(job)
             report(job, "done before")
             continue

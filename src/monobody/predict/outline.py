@@ -39,7 +39,7 @@ def outline_box(reading: Reading) -> Float[np.ndarray, "4"]:
 
 def inside(points_px: Float[np.ndarray, "k 2"], height: int, width: int) -> Bool[np.ndarray, "k"]:
     """Tell which points lie in a picture of that size."""
-    return ((points_px >= 0) & (points_px < [width, height])).all(axis=1)
+    return np.all((points_px >= 0) & (points_px < [width, height]), axis=1)
 
 
 def clearness(reading: Reading, height: int, width: int) -> tuple[float, float]:

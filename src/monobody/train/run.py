@@ -4,8 +4,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
+from monobody.errors import UserError
 from monobody.fit.lift import WEIGHTS, Lift
 from monobody.models.backbone import ResNet
 from monobody.models.hmr import HMR, BlazeRegressor, build_model
@@ -54,9 +57,11 @@ def train(
         UserError: there is no such recipe, or the data or the output folder are unusable.
     """
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    if data is not None and not data.is_dir():
+        raise UserError(f"There is no data folder {data}: check the path, or leave it out to train without data.")
     plan = replace(recipe.plan, pause_minutes=pause)
     if device not in (None, "auto"):
-        plan = replace(plan, device=device)
+        plan = replace(plan, device=_checked(device))
     if minutes is not None:
         plan = replace(plan, minutes=minutes, steps=None)
     recipe = replace(recipe, plan=plan)
@@ -71,6 +76,15 @@ def train(
     elif recipe.begins_with_lifter:
         begin_with_lifter(model, body)
     return _train_hmr(recipe, model, body, data, out, resume=resume)
+
+
+def _checked(device: str) -> str | None:
+    """Return what a plan calls that device."""
+    if device == "cpu":
+        return device
+    if device != "cuda" or not torch.cuda.is_available():
+        raise UserError(f'There is no device "{device}" to train on here: choose cpu, or leave it out.')
+    return None
 
 
 def begin_with_lifter(model: HMR, body: Body) -> None:
