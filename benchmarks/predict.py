@@ -8,7 +8,6 @@ On a busy machine wall time says little; the processor's time over all threads i
 """
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,13 @@ from monobody.predict.predictor import Predictor, choose_camera
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "astronaut.jpg"
 CALLS = 5
+WATCH = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+wall, used = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+print(wall, used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
 
 
 def main() -> None:
@@ -87,13 +93,10 @@ def timed(label: str, call: Callable[[], object]) -> None:
 
 def cold(label: str, command: list[str]) -> None:
     """Print wall time, processor time and peak memory of a process."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    # The peak is that of the largest child so far; the largest comes last here. Linux counts in KiB, macOS in bytes.
-    memory = after.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    print(f"{label:44s}{wall:8.2f}{processor:11.2f}{memory:12.0f}")
+    # A process starts with its parent's peak, so a small one stands between, and tells what its only child took.
+    result = subprocess.run([sys.executable, "-c", WATCH, *command], capture_output=True, text=True, check=True)
+    wall, processor, memory = (float(number) for number in result.stdout.split())
+    print(f"{label:44s}{wall:8.2f}{processor:11.2f}{memory / (1e6 if sys.platform == 'darwin' else 1e3):12.0f}")
 
 
 if __name__ == "__main__":
