@@ -53,17 +53,19 @@ class Found:
 
     reading: Reading
     support: float
+    share: float
+    """Of the landmarks, inside the picture."""
     score: float
     on_mask: float
     box_px: Float[np.ndarray, "4"]
 
     @cached_property
     def certainty(self) -> float:
-        """Support, times how clearly the landmarks are seen (squared), times how well they lie on the mask (cubed).
+        """Support, times share, how clearly landmarks are seen (squared) and how well they lie on the mask (cubed).
 
         The powers separate people from likenesses best on composed pictures other than the benchmark's.
         """
-        return self.support * self.score**2 * self.on_mask**3
+        return self.support * self.share * self.score**2 * self.on_mask**3
 
 
 def everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Reading]:
@@ -77,9 +79,11 @@ def everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Reading]:
         reading = read_twice(rgb, region, [f.reading for f in found if f.certainty >= SETTLED])
         if reading is not None:
             box = inside_picture(outline_box(reading), rgb)
-            score, on_mask = clearness(reading, *rgb.shape[:2])
+            share, score, on_mask = clearness(reading, *rgb.shape[:2])
             strength = support(reading.crop, proposals)
-            found.append(Found(reading=reading, support=strength, score=score, on_mask=on_mask, box_px=box))
+            found.append(
+                Found(reading=reading, support=strength, share=share, score=score, on_mask=on_mask, box_px=box)
+            )
     return [f.reading for f in one_a_body(found) if f.certainty >= MIN_CERTAINTY]
 
 

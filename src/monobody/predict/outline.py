@@ -42,16 +42,17 @@ def inside(points_px: Float[np.ndarray, "k 2"], height: int, width: int) -> Bool
     return np.all((points_px >= 0) & (points_px < [width, height]), axis=1)
 
 
-def clearness(reading: Reading, height: int, width: int) -> tuple[float, float]:
-    """Return the mean score of the landmarks, and the mean of the mask at the body's: low where they were made up.
+def clearness(reading: Reading, height: int, width: int) -> tuple[float, float, float]:
+    """Return the share of the landmarks that are inside a picture of that size, and of these the mean score, and the
+    mean of the mask at the body's: low where they were made up.
 
-    Landmarks outside a picture of that size are left out: of somebody whom its edge cuts off, nothing is seen there.
+    Of somebody whom the picture's edge cuts off, nothing is seen beyond it.
     """
     there = inside(reading.landmarks_px, height, width)
     if not there[BODY].any():
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     side = len(reading.mask)
     points = reading.landmarks_px[BODY][there[BODY]]
     places = np.floor((reading.crop.to_crop(points) + 1) * (side / 2)).astype(int)
     columns, rows = np.clip(places, 0, side - 1).T
-    return float(reading.scores[there].mean()), float(reading.mask[rows, columns].mean())
+    return float(there.mean()), float(reading.scores[there].mean()), float(reading.mask[rows, columns].mean())
