@@ -200,11 +200,12 @@ class Scene:
             UserError: the extension is unknown or the file cannot be written.
         """
         path = Path(path)
-        if path.suffix == ".png":
+        suffix = path.suffix.lower()
+        if suffix == ".png":
             return save_png(self.overlay(), path)
-        if path.suffix not in WRITERS:
+        if suffix not in WRITERS:
             raise UserError(f"Cannot save as {path.name}: choose one of {', '.join([*WRITERS, '.png'])}.")
-        module, function = WRITERS[path.suffix]
+        module, function = WRITERS[suffix]
         return getattr(import_module(module), function)(self, path)
 
     @staticmethod

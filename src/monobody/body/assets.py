@@ -64,7 +64,7 @@ def load_body_data(path: str | Path | None = None) -> BodyData:
     file = SHIPPED_BODY if path is None else Path(path)
     if not file.is_file():
         raise UserError(f"There is no body file {file}; give a SMPL .npz or .pkl, or none for the shipped body.")
-    if file.suffix == ".pkl":
+    if file.suffix.lower() == ".pkl":
         from monobody.body.unpickle import read_pickle
 
         arrays = read_pickle(file)

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -95,14 +96,21 @@ def read_motions(folder: str | Path) -> list[Motion]:
 
 
 def read_pool(path: str | Path) -> list[Motion]:
-    """Read a pool: npz of many clips on one skeleton, ``joints`` (N, 19, 3) and ``local_quat_xyzw`` (N, J, 4)."""
+    """Read a pool: npz of many clips on one skeleton, ``joints`` (N, 19, 3) and ``local_quat_xyzw`` (N, J, 4).
+
+    Raises:
+        UserError: the file is no such pool, or is damaged.
+    """
     source = Path(path).name.removesuffix("_15fps.npz")
-    with np.load(path, allow_pickle=False) as file:
-        places = [str(name) for name in file["canon_names"]]
-        names, parents = [str(name) for name in file["skel_names"]], file["skel_parents"].tolist()
-        joints, clip_index = file["joints"].astype(np.float64), file["clip"]
-        world = _world(_quaternions_to_matrices(file["local_quat_xyzw"].astype(np.float64)), parents)
-        meta = json.loads(str(file["meta"]))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            places = [str(name) for name in file["canon_names"]]
+            names, parents = [str(name) for name in file["skel_names"]], file["skel_parents"].tolist()
+            joints, clip_index = file["joints"].astype(np.float64), file["clip"]
+            world = _world(_quaternions_to_matrices(file["local_quat_xyzw"].astype(np.float64)), parents)
+            meta = json.loads(str(file["meta"]))
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
+        raise UserError(f"{path} is no pool of motion capture, or is damaged ({error}): fetch it again.") from error
     points = joints[:, [places.index(_pool_place(point)) for point in POINTS]]
     orientations, known = _under_joints(world, names)
     motions = []

@@ -14,7 +14,6 @@ are read as well: ``image_id`` (or ``file_name``) names the picture, ``category_
 """
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,10 @@ class KnownPerson:
     keypoints: Float[np.ndarray, "k 3"] | None = None
     set_name: str = "coco17"
     score: float = 1.0
+
+
+LARGEST = 1e9
+"""No coordinate or score is as large; infinities and NaN are not smaller either."""
 
 
 class PeopleFile:
@@ -176,7 +179,7 @@ class PeopleFile:
 
     def _numbers(self, values: Any, where: str) -> list[float]:
         good = isinstance(values, list) and all(
-            isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values
+            isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < LARGEST for v in values
         )
         if not good:
             raise self._malformed(where, f"{json.dumps(values)[:60]} should be finite numbers")
