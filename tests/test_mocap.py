@@ -88,3 +88,13 @@ def test_poses_of_makehuman_stand_upright(monobody_data):
     assert head[1] - ankle[1] > 8  # Decimetres.
     left, right = (motion.points[0, POINTS.index(f"{side}_hip")] for side in ("left", "right"))
     assert left[0] > right[0]  # Facing +z, one's left is at +x.
+
+
+def test_a_damaged_pool_is_named(tmp_path):
+    pool = tmp_path / "walk_15fps.npz"
+    pool.write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(UserError, match=r"walk_15fps\.npz is no pool"):
+        read_pool(pool)
+    np.savez(pool, joints=np.zeros((2, 19, 3)))
+    with pytest.raises(UserError, match="is no pool"):
+        read_pool(pool)
