@@ -32,7 +32,7 @@ SCENES = {
     "synthetic_one_a.jpg": (ALONE, 4),
     "synthetic_one_b.jpg": (ALONE, 9),
     "synthetic_one_c.jpg": (ALONE, 12),
-    "synthetic_group_a.jpg": (TOGETHER, 4),
+    "synthetic_group_a.jpg": (TOGETHER, 2),
     "synthetic_group_b.jpg": (TOGETHER, 12),
     "synthetic_group_c.jpg": (TOGETHER, 17),
 }
