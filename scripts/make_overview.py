@@ -12,7 +12,7 @@ import monobody
 from monobody.image import read_image
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("camera", "astronaut", "synthetic_group_c", "synthetic_one_a", "synthetic_one_b")
+NAMES = ("camera", "astronaut", "synthetic_group_a", "synthetic_one_a", "synthetic_group_c")
 SIDE_PX = 320
 
 
