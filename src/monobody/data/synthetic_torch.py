@@ -32,6 +32,7 @@ from monobody.data.skinning import vertex_normals
 from monobody.data.staging import root_in_camera, sample_betas, sample_rotations, sample_view
 from monobody.data.textures import Textures
 from monobody.data.wardrobe import HAIR, HAIR_BACK, sample_outfit, sample_skin_gain
+from monobody.render import shade_torch
 from monobody.render.raster_torch import attributes_at, visible_triangles
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class TorchPeople:
             return (share[..., None] * values).sum(1)
 
         nearest = corner.gather(1, share.argmax(1, keepdim=True)).squeeze(1)
-        world = self._vertex_normals(vertices) @ scene["world_from_camera"].mT
+        world = shade_torch.vertex_normals(vertices, self.body.faces) @ scene["world_from_camera"].mT
         fragments = Fragments(
             person=person,
             place=blend(self.template[corner]),
@@ -213,14 +214,6 @@ class TorchPeople:
         colour[person, row, column] = F.pad(material(fragments, scene, self.skins, self.tiles) * light, (0, 1), value=1)
         shrunk = F.avg_pool2d(colour.movedim(-1, 1), self.oversampling)
         return shrunk[:, :3], shrunk[:, 3:]
-
-    def _vertex_normals(self, vertices: Float[Tensor, "b v 3"]) -> Float[Tensor, "b v 3"]:
-        a, b, c = (vertices[:, self.body.faces[:, k]] for k in range(3))
-        across = torch.linalg.cross(b - a, c - a)
-        normals = torch.zeros_like(vertices)
-        for k in range(3):
-            normals.index_add_(1, self.body.faces[:, k], across)
-        return F.normalize(normals, dim=-1)
 
     def _exposed(
         self,
