@@ -102,13 +102,13 @@ def pack_poses(data: Path, out: Path) -> None:
     rng = np.random.default_rng(0)
     drawn = [np.unique(bank.sample_index(4 * POSES, rng, held_out=held_out)) for held_out in (False, True)]
     kept = np.concatenate([rng.permutation(drawn[0])[: POSES - 1000], rng.permutation(drawn[1])[:1000]])
-    whole = {name: getattr(bank, name)[kept] for name in PoseBank.__dataclass_fields__}
+    whole = {name: column[kept] for name, column in bank.columns().items()}
     small = {
         name: values.astype(np.float16) if values.dtype == np.float32 else values for name, values in whole.items()
     }
     # The weights span more than half precision does.
     small |= {name: whole[name].astype(np.float32) for name in ("balanced", "unusual")}
-    PoseBank(**small).save(out / "pose_bank.npz")
+    PoseBank(**small, shape_space=bank.shape_space).save(out / "pose_bank.npz")
     (out / "whole_bank.npz").unlink(missing_ok=True)
 
 

@@ -1,6 +1,7 @@
 """The pose bank: rare poses are drawn, held-out ones are not, and files come back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,8 +99,24 @@ def test_a_bank_is_written_and_read_back(bank, tmp_path):
     bank.save(tmp_path / "bank.npz")
     again = PoseBank.load(tmp_path / "bank.npz")
     assert len(again) == len(bank)
-    for name in PoseBank.__dataclass_fields__:
-        np.testing.assert_array_equal(getattr(again, name), getattr(bank, name))
+    assert again.columns().keys() == bank.columns().keys()
+    for name, column in again.columns().items():
+        np.testing.assert_array_equal(column, getattr(bank, name))
+
+
+def test_betas_and_their_space_come_back(bank, tmp_path):
+    betas = np.random.default_rng(0).normal(size=(len(bank), 10)).astype(np.float32)
+    replace(bank, betas=betas, shape_space="smpl").save(tmp_path / "bank.npz")
+    again = PoseBank.load(tmp_path / "bank.npz")
+    np.testing.assert_array_equal(again.betas, betas)
+    assert again.shape_space == "smpl"
+
+
+def test_a_bank_of_an_older_version_has_no_betas(bank, tmp_path):
+    np.savez(tmp_path / "bank.npz", **bank.columns())
+    again = PoseBank.load(tmp_path / "bank.npz")
+    assert again.betas is None
+    assert again.shape_space == "monobody"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 damaged", "other"])

@@ -8,11 +8,15 @@ computed when the bank is built (:func:`balanced_weights`):
 - ``unusual``: the cluster half again, times how far the trunk is from upright and how widely the limbs reach.
   Gymnastics and parkour photos look like this.
 
-Rotations are axis-angle (24, 3) in radians; the root turns the body frame (y up, facing +z) to a y-up world.
+Rotations are axis-angle (24, 3) in radians; the root turns the body frame (y up, facing +z) to a y-up world. Motion
+capture that was fitted with a body model (AMASS, MoSh) also knows who moved: one row of shape coefficients a pose, in
+the shape space that the bank names.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -37,6 +41,10 @@ class PoseBank:
     held_out: Bool[NDArray, " n"]
     balanced: Float[NDArray, " n"]
     unusual: Float[NDArray, " n"]
+    betas: Float[NDArray, "n 10"] | None = None
+    """Who moved, in ``shape_space``; None where nobody knows."""
+    shape_space: str = "monobody"
+    """Which body's coefficients ``betas`` are: the shipped body's, or "smpl"."""
 
     @staticmethod
     def load(path: str | Path) -> "PoseBank":
@@ -47,17 +55,23 @@ class PoseBank:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                return PoseBank(**{name: file[name] for name in PoseBank.__dataclass_fields__})
+                return PoseBank(**_read(file))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise UserError(f"{path} is not a pose bank: {error}. Make one with scripts/build_pose_bank.py.") from error
 
     def save(self, path: str | Path) -> None:
         """Write the bank as one compressed npz file."""
         with atomic_write(path, suffix=".npz") as temporary:
-            np.savez_compressed(temporary, **{name: getattr(self, name) for name in self.__dataclass_fields__})
+            columns: dict[str, Any] = self.columns()
+            np.savez_compressed(temporary, **columns, shape_space=np.array(self.shape_space))
 
     def __len__(self) -> int:
         return len(self.rotations_aa)
+
+    def columns(self) -> dict[str, NDArray]:
+        """Return what the bank knows of each pose by name: arrays with one row a pose."""
+        named = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "shape_space"}
+        return {name: column for name, column in named.items() if column is not None}
 
     def sample(
         self,
@@ -88,13 +102,37 @@ class PoseBank:
         self, n: int, rng: np.random.Generator, *, held_out: bool = False, unusual: float = 0.3
     ) -> Int[NDArray, " n"]:
         """Draw ``n`` rows of the bank, with replacement; arguments as in :meth:`sample`."""
+        members, cumulative = self.chances(held_out=held_out, unusual=unusual)
+        return members[np.searchsorted(cumulative, rng.random(n), side="right")]
+
+    def chances(
+        self, *, held_out: bool = False, unusual: float = 0.3
+    ) -> tuple[Int[NDArray, " members"], Float[NDArray, " members"]]:
+        """Return the rows that may be drawn and the sums of their chances up to each; arguments as in :meth:`sample`.
+
+        Raises:
+            UserError: the bank has no such poses.
+        """
         members = np.flatnonzero(self.held_out == held_out)
         if not len(members):
             raise UserError(f"The pose bank has no {'held-out' if held_out else 'training'} poses. Build it again.")
         balanced, strange = self.balanced[members].astype(np.float64), self.unusual[members].astype(np.float64)
         weights = (1 - unusual) * balanced / balanced.sum() + unusual * strange / strange.sum()
         cumulative = np.cumsum(weights)
-        return members[np.searchsorted(cumulative / cumulative[-1], rng.random(n), side="right")]
+        return members, cumulative / cumulative[-1]
+
+
+def _read(file: Mapping[str, NDArray]) -> dict[str, Any]:
+    """Return a bank's fields; the earlier ones are in every bank, betas and their space only where somebody fitted."""
+    content: dict[str, Any] = {
+        each.name: file[each.name] for each in fields(PoseBank) if each.name in file or each.name not in _OPTIONAL
+    }
+    if "shape_space" in content:
+        content["shape_space"] = str(content["shape_space"])
+    return content
+
+
+_OPTIONAL = ("betas", "shape_space")
 
 
 def mirrored(rotations_aa: Float[NDArray, "*b 24 3"]) -> Float[NDArray, "*b 24 3"]:
