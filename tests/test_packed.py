@@ -40,6 +40,7 @@ def test_packed_samples_come_back(tmp_path):
         # Shrinking rounds the picture to whole pixels.
         np.testing.assert_allclose(after["keypoints_2d"], before["keypoints_2d"], atol=0.02)
         np.testing.assert_array_equal(after["visible"], before["visible"])
+        np.testing.assert_allclose(after["view"], before["view"], atol=1e-3)
         assert after["has_body"] == 0
         inner = np.abs(after["images"].astype(int) - before["images"].astype(int))[:, 8:-8, 8:-8]
         assert np.median(inner) < 12

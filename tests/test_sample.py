@@ -8,7 +8,7 @@ import pytest
 
 from monobody.data.augment import Appearance, degrade, degrade_batch
 from monobody.data.crop import Crop, turn_back
-from monobody.data.sample import NO_AUGMENT, Augment, Sample, mirror_row, resized, training_row
+from monobody.data.sample import NO_AUGMENT, Augment, Sample, camera_of, cut, mirror_row, resized, training_row
 
 GEOMETRY_ONLY = Augment(appearance=None, full_turn_share=0.5)
 
@@ -86,9 +86,59 @@ def test_turned_crop_turned_back_is_the_picture(sample: Sample) -> None:
 def test_unknown_labels_are_flagged(sample: Sample) -> None:
     bare = replace(sample, joints_cam_m=None, rotations=None, betas=None)
     row = training_row(bare, np.random.default_rng(0), 32, Augment())
-    assert row["has_joints_3d"] == row["has_body"] == 0
+    assert row["has_joints_3d"] == row["has_body"] == row["has_betas"] == 0
     assert row["images"].shape == (3, 32, 32)
     np.testing.assert_array_equal(row["rotations"], np.tile(np.eye(3), (24, 1, 1)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_view_joins_2d_and_3d_in_every_row(sample: Sample, seed: int) -> None:
+    # Seen by its own camera, a 3D joint falls on its keypoint; so it must in the turned, mirrored camera of the row.
+    rng = np.random.default_rng(seed)
+    joints = rng.normal(size=(14, 3)) * 0.5 + [0.3, -0.2, 4.0]
+    seen = sample.keypoints_px.copy()
+    seen[:14] = joints[:, :2] / joints[:, 2:] * 500.0 + [200.0, 120.0]
+    known = replace(sample, joints_cam_m=joints, keypoints_px=seen, focal_px=500.0, principal_px=(200.0, 120.0))
+    for picture in (known, cut(known, 30, 20, 290, 250), resized(known, 0.5), resized(cut(known, 9, 8, 309, 298), 2.0)):
+        row = training_row(picture, rng, 32, GEOMETRY_ONLY)
+        view, joints_3d = row["view"], row["joints_3d"]
+        points = view[:2] + row["keypoints_2d"][:14] * view[2] / 2
+        np.testing.assert_allclose(joints_3d[:, :2] / joints_3d[:, 2:], points, atol=1e-4)
+
+
+def test_an_unknown_camera_is_that_of_the_whole_picture(sample: Sample) -> None:
+    focal, principal = camera_of(sample)
+    assert focal == pytest.approx(math.hypot(320, 300))
+    assert principal == (160.0, 150.0)
+    whole = training_row(sample, np.random.default_rng(0), 32, NO_AUGMENT)
+    for picture in (cut(sample, 40, 30, 280, 260), resized(sample, 0.5), resized(cut(sample, 20, 20, 300, 260), 0.5)):
+        row = training_row(picture, np.random.default_rng(0), 32, NO_AUGMENT)
+        np.testing.assert_allclose(row["view"], whole["view"], atol=1e-6)
+        np.testing.assert_allclose(row["keypoints_2d"], whole["keypoints_2d"], atol=1e-4)
+
+
+def test_cutting_moves_pixels_and_labels_alike(sample: Sample) -> None:
+    masked = replace(sample, mask=sample.image[..., 0])
+    window = cut(masked, 50, 40, 250, 240)
+    assert window.image.shape == (200, 200, 3)
+    np.testing.assert_array_equal(window.mask, window.image[..., 0])
+    # The crop shows the same pixels as before, as far as it lies within the window.
+    before, after = (
+        training_row(each, np.random.default_rng(0), 32, NO_AUGMENT)["images"] for each in (masked, window)
+    )
+    np.testing.assert_array_equal(after[:, 8:-8, 8:-8], before[:, 8:-8, 8:-8])
+
+
+def test_betas_count_for_their_own_body_alone(sample: Sample) -> None:
+    smpl = replace(sample, shape_space="smpl")
+    for space, known in (("monobody", 0), ("smpl", 1)):
+        row = training_row(smpl, np.random.default_rng(0), 32, NO_AUGMENT, shape_space=space)
+        assert row["has_body"] == 1
+        assert row["has_betas"] == known
+        assert np.any(row["betas"]) == known
+    row = training_row(replace(sample, betas=None), np.random.default_rng(0), 32, NO_AUGMENT)
+    assert (row["has_body"], row["has_betas"]) == (1, 0)
+    np.testing.assert_allclose(row["rotations"][1:], sample.rotations[1:], atol=1e-6)
 
 
 def test_same_generator_same_row(sample: Sample) -> None:

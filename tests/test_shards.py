@@ -56,6 +56,26 @@ def test_missing_labels_stay_missing(tmp_path: Path, people: list[SyntheticSampl
     assert second.rotations is not None
 
 
+def test_cameras_and_shape_spaces_come_back(tmp_path: Path, people: list[SyntheticSample]) -> None:
+    seen = people[0]
+    whose = replace(
+        Sample(image=seen.image, crop=seen.crop, keypoints_px=seen.keypoints_px, visible=seen.visible),
+        rotations=seen.rotations,
+        shape_space="smpl",
+        focal_px=321.0,
+        principal_px=(3.0, -4.0),
+        frame_px=(-10.0, -20.0, 400.0, 300.0),
+    )
+    write_samples([*people[:1], whose], tmp_path / "set.tar", planes=False)
+    first, second = SampleFiles(tmp_path / "set.tar")
+    assert type(first) is Sample
+    assert first.focal_px == pytest.approx(seen.focal_px)
+    assert first.principal_px == pytest.approx(seen.principal_px)
+    assert (first.shape_space, first.frame_px) == ("monobody", None)
+    for name in ("shape_space", "focal_px", "principal_px", "frame_px", "betas"):
+        assert getattr(second, name) == getattr(whose, name)
+
+
 def test_several_sets_are_one_sequence(tmp_path: Path, people: list[SyntheticSample]) -> None:
     write_samples(people[:2], tmp_path / "a.tar")
     write_samples(people[2:], tmp_path / "b")

@@ -11,7 +11,7 @@ from monobody.body.prior import PosePrior
 from monobody.data.lighting import harmonics, studio_lights
 from monobody.data.paint_torch import layers_at, reflected
 from monobody.data.region import region_from_joints
-from monobody.data.sample import NO_AUGMENT, Augment
+from monobody.data.sample import NO_AUGMENT, Augment, TrainingRow
 from monobody.data.synthetic_torch import TorchPeople, into_region, regions
 from monobody.data.textures import Textures
 from monobody.data.wardrobe import layer_at, sample_outfit
@@ -86,6 +86,10 @@ def test_labels_belong_together(people: TorchPeople, textures: Textures, augment
     scale = (spread * placed).sum((1, 2), keepdim=True) / (spread**2).sum((1, 2), keepdim=True)
     assert (scale > 0).all()
     torch.testing.assert_close(placed, scale * spread, atol=2e-4, rtol=0)
+    # The view tells which similarity.
+    view = batch["view"]
+    torch.testing.assert_close(view[:, None, :2] + seen * view[:, None, 2:] / 2, flat, atol=2e-5, rtol=0)
+    assert set(batch) == set(TrainingRow.__annotations__)
 
 
 def test_without_moves_the_person_stands_up_in_the_middle(people: TorchPeople) -> None:

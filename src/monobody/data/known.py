@@ -22,8 +22,6 @@ class SyntheticSample(Sample):
     """By joint set: pixels, and metres in the camera frame."""
     translation_m: Float[np.ndarray, "3"]
     """Added to the body model's vertices, it puts them before the camera."""
-    focal_px: float
-    principal_px: tuple[float, float]
 
 
 def labelled(

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from monobody.data.order import Order
 from monobody.data.sample import NO_AUGMENT, Augment, Sample, TrainingRow, training_row
-
-GOLDEN_RATIO = 0.6180339887498949
 
 
 class Samples(Protocol):
@@ -38,23 +37,23 @@ class Part:
 class Mix(Dataset[TrainingRow]):
     """Draw rows from several sources in fixed proportion.
 
-    Sources are visited in the order of the golden ratio's multiples, so that every short run of rows, and every batch,
-    holds nearly exact shares; within a source of finite length a sample is drawn at random.
+    Every short run of rows, and every batch, holds nearly exact shares of the sources; a source of finite length is gone
+    through in passes that give each sample once (`data/order.py`).
     """
 
-    def __init__(self, parts: Sequence[Part], *, size: int, seed: int) -> None:
-        shares = np.array([part.share for part in parts], np.float64)
+    def __init__(self, parts: Sequence[Part], *, size: int, seed: int, shape_space: str = "monobody") -> None:
         self.parts = [part for part in parts if part.share > 0]
-        self.borders = np.cumsum(shares[shares > 0] / shares.sum())
+        lengths = [len(part.samples) if isinstance(part.samples, Sized) else None for part in self.parts]
+        self.order = Order([part.share for part in self.parts], lengths, seed=seed)
         self.size = size
         self.seed = seed
+        self.shape_space = shape_space
 
     def __getitem__(self, number: int) -> TrainingRow:
         rng = np.random.default_rng((self.seed, number))
-        chosen = int(np.searchsorted(self.borders[:-1], number * GOLDEN_RATIO % 1.0, side="right"))
-        part = self.parts[chosen]
-        index = int(rng.integers(len(part.samples))) if isinstance(part.samples, Sized) else number
-        return training_row(part.samples[index], rng, self.size, part.augment)
+        source, index = self.order[number]
+        part = self.parts[source]
+        return training_row(part.samples[index], rng, self.size, part.augment, shape_space=self.shape_space)
 
 
 def batches(
@@ -81,10 +80,10 @@ def collate(rows: Sequence[TrainingRow]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
 
 
-def fixed_rows(samples: Sequence[Sample], size: int) -> dict[str, Tensor]:
+def fixed_rows(samples: Sequence[Sample], size: int, *, shape_space: str = "monobody") -> dict[str, Tensor]:
     """Return all samples, each cut to exactly its own region, as one batch to validate with."""
     rng = np.random.default_rng(0)
-    return collate([training_row(sample, rng, size, NO_AUGMENT) for sample in samples])
+    return collate([training_row(sample, rng, size, NO_AUGMENT, shape_space=shape_space) for sample in samples])
 
 
 class _Numbers(Sampler[list[int]]):

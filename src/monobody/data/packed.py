@@ -13,8 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 from PIL import Image
 
-from monobody.data.crop import Crop
-from monobody.data.sample import Sample, resized
+from monobody.data.sample import Sample, cut, resized
 from monobody.data.shards import encode_jpeg, sample_from, stack_labels
 from monobody.errors import UserError
 from monobody.files import atomic_write
@@ -91,12 +90,5 @@ def surroundings(sample: Sample, *, region_px: int, reach: float = 0.65) -> Samp
     x1, y1 = min(int(np.ceil(x + half)), width), min(int(np.ceil(y + half)), height)
     if x1 - x0 < 8 or y1 - y0 < 8:
         x0, y0, x1, y1 = 0, 0, width, height
-    cut = replace(
-        sample,
-        image=np.ascontiguousarray(sample.image[y0:y1, x0:x1]),
-        crop=Crop((x - x0, y - y0), sample.crop.size_px, sample.crop.angle_rad),
-        keypoints_px=(sample.keypoints_px - np.array([x0, y0])).astype(np.float32),
-        mask=None,
-        parts=None,
-    )
-    return resized(cut, min(region_px / sample.crop.size_px, 1.0))
+    window = cut(replace(sample, mask=None, parts=None), x0, y0, x1, y1)
+    return resized(window, min(region_px / sample.crop.size_px, 1.0))

@@ -8,7 +8,9 @@ photos know 2D joints only; synthetic people know everything.
 
 - a crop turned by ``a`` sees the camera turned about its axis, so rotations and 3D joints become ``Rz(-a) R``;
 - a mirrored crop swaps left and right joints and conjugates rotations by ``diag(-1, 1, 1)``; the body's shape space
-  is symmetrical, so the betas stay.
+  is symmetrical, so the betas stay;
+- where the crop lies before the camera (`view`) is told in the crop's own axes, turned and mirrored with it, so that
+  ``xy / z = view[:2] + keypoints_2d * view[2] / 2`` holds for 3D joints that stand where they were seen.
 
 The moves imitate, and exceed, how far the detector's region strays from the true one, and turn a share of the
 samples by any angle, so that a wrongly turned region is not fatal (HMR, section 4, turns nothing; see the crop's rule).
@@ -16,7 +18,7 @@ samples by any angle, so that a wrongly turned region is not fatal (HMR, section
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -43,7 +45,17 @@ class Sample:
     rotations: Float[np.ndarray, "24 3 3"] | None = None
     """The joints' rotations; the root takes the body frame to the camera frame of the picture."""
     betas: Float[np.ndarray, "10"] | None = None
-    """Shape coefficients of the shipped body."""
+    """Shape coefficients of the body that ``shape_space`` names."""
+    shape_space: str = "monobody"
+    """Whose rotations and betas these are: the shipped body's, or "smpl" for SMPL's. Rotations serve the training of
+    any body, betas that of their own alone."""
+    focal_px: float | None = None
+    """Focal length of the camera that took the picture, in pixels of ``image``, where it is known; then
+    ``joints_cam_m`` are where they were before that camera, and are projected to ``keypoints_px``."""
+    principal_px: tuple[float, float] | None = None
+    """Where that camera's axis meets the picture; known where ``focal_px`` is."""
+    frame_px: tuple[float, float, float, float] | None = None
+    """Where ``image`` was cut from a larger picture: that picture's x0, y0, x1, y1 in pixels of ``image``."""
     mask: UInt8[np.ndarray, "h w"] | None = None
     """255 where the person is seen, 0 elsewhere."""
     parts: UInt8[np.ndarray, "h w"] | None = None
@@ -61,6 +73,12 @@ class TrainingRow(TypedDict):
     rotations: Float[np.ndarray, "24 3 3"]
     betas: Float[np.ndarray, "10"]
     has_body: np.float32
+    """1 where the rotations are known."""
+    has_betas: np.float32
+    """1 where the betas are known, and are those of the body in training."""
+    view: Float[np.ndarray, "3"]
+    """The crop before the picture's camera (CLIFF, Li et al. 2022, section 3.2), in focal lengths: its centre from the
+    principal point along the crop's axes, and its size."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,12 +103,15 @@ NO_AUGMENT = Augment(shift=0, log_scale=0, turn_rad=0, full_turn_share=0, mirror
 """Exactly the sample's own region: for validation."""
 
 
-def training_row(sample: Sample, rng: np.random.Generator, out_size: int, augment: Augment) -> TrainingRow:
+def training_row(
+    sample: Sample, rng: np.random.Generator, out_size: int, augment: Augment, *, shape_space: str = "monobody"
+) -> TrainingRow:
     """Cut out the sample's region, changed at random, with all labels in the frame of the crop.
 
     Keypoints come in crop coordinates ([-1, 1] across the crop), 3D joints (metres) and the root rotation in the
-    crop-turned camera frame. Labels that the sample lacks are zeros (rotations: identities) with their flag at 0.
-    The same ``rng`` state gives the same row.
+    crop-turned camera frame. Labels that the sample lacks are zeros (rotations: identities) with their flag at 0;
+    so are betas of another ``shape_space`` than that of the body in training. The same ``rng`` state gives the same
+    row.
     """
     crop = jitter(sample.crop, rng, augment)
     mirrored = rng.random() < augment.mirror_share
@@ -105,15 +126,19 @@ def training_row(sample: Sample, rng: np.random.Generator, out_size: int, augmen
         has_joints_3d=np.float32(sample.joints_cam_m is not None),
         rotations=np.tile(np.eye(3, dtype=np.float32), (24, 1, 1)),
         betas=np.zeros(10, np.float32),
-        has_body=np.float32(sample.rotations is not None and sample.betas is not None),
+        has_body=np.float32(sample.rotations is not None),
+        has_betas=np.float32(sample.betas is not None and sample.shape_space == shape_space),
+        view=view_of(crop, *camera_of(sample)),
     )
     if sample.joints_cam_m is not None:
         joints = np.asarray(sample.joints_cam_m, np.float64)
         row["joints_3d"] = turn_back(joints[..., None], -crop.angle_rad)[..., 0].astype(np.float32)
-    if sample.rotations is not None and sample.betas is not None:
+    if sample.rotations is not None:
         rotations = np.array(sample.rotations, np.float64)
         rotations[0] = turn_back(rotations[0], -crop.angle_rad)
-        row["rotations"], row["betas"] = rotations.astype(np.float32), np.asarray(sample.betas, np.float32)
+        row["rotations"] = rotations.astype(np.float32)
+    if sample.betas is not None and row["has_betas"]:
+        row["betas"] = np.asarray(sample.betas, np.float32)
     return mirror_row(row) if mirrored else row
 
 
@@ -127,8 +152,25 @@ def jitter(crop: Crop, rng: np.random.Generator, augment: Augment) -> Crop:
     return Crop((float(centre[0]), float(centre[1])), crop.size_px * math.exp(log_scale * augment.log_scale), angle)
 
 
+def camera_of(sample: Sample) -> tuple[float, tuple[float, float]]:
+    """Return the focal length and principal point of a sample's picture, in pixels.
+
+    Where the camera is not known: the whole picture's diagonal and its middle, as CLIFF assumes.
+    """
+    height, width = sample.image.shape[:2]
+    x0, y0, x1, y1 = sample.frame_px or (0.0, 0.0, float(width), float(height))
+    focal = math.hypot(x1 - x0, y1 - y0) if sample.focal_px is None else sample.focal_px
+    return focal, sample.principal_px or (0.5 * (x0 + x1), 0.5 * (y0 + y1))
+
+
+def view_of(crop: Crop, focal_px: float, principal_px: tuple[float, float]) -> Float[np.ndarray, "3"]:
+    """Return where a crop lies before its picture's camera: see ``TrainingRow.view``."""
+    across, down = (np.asarray(crop.centre_px) - np.asarray(principal_px)) @ crop.axes()
+    return np.array([across / focal_px, down / focal_px, crop.size_px / focal_px], np.float32)
+
+
 def mirror_row(row: TrainingRow) -> TrainingRow:
-    """Mirror a row left to right: pixels, keypoints, 3D joints and rotations. Twice gives the row back."""
+    """Mirror a row left to right: pixels, keypoints, 3D joints, rotations and view. Twice gives the row back."""
     flip2d, flip3d, flip_body = (list(SKELETONS[name].flip) for name in ("cocoplus19", "lsp14", "smpl24"))
     signs = np.array([-1, 1, 1], np.float32)
     mirrored = row.copy()
@@ -137,6 +179,7 @@ def mirror_row(row: TrainingRow) -> TrainingRow:
     mirrored["visible"] = row["visible"][flip2d]
     mirrored["joints_3d"] = row["joints_3d"][flip3d] * signs
     mirrored["rotations"] = row["rotations"][flip_body] * signs[:, None] * signs
+    mirrored["view"] = row["view"] * signs
     return mirrored
 
 
@@ -161,4 +204,37 @@ def resized(sample: Sample, factor: float) -> Sample:
         keypoints_px=(sample.keypoints_px * scale).astype(np.float32),
         mask=scaled(sample.mask, Image.Resampling.NEAREST),
         parts=scaled(sample.parts, Image.Resampling.NEAREST),
+        **_moved_camera(sample, np.zeros(2), scale, factor),
     )
+
+
+def cut(sample: Sample, x0: int, y0: int, x1: int, y1: int) -> Sample:
+    """Cut a window (whole pixels, within the picture) out of a sample's picture, with everything known moved along."""
+    x, y = sample.crop.centre_px
+
+    def window(plane: np.ndarray | None) -> np.ndarray | None:
+        return None if plane is None else np.ascontiguousarray(plane[y0:y1, x0:x1])
+
+    return replace(
+        sample,
+        image=np.ascontiguousarray(sample.image[y0:y1, x0:x1]),
+        crop=Crop((x - x0, y - y0), sample.crop.size_px, sample.crop.angle_rad),
+        keypoints_px=(sample.keypoints_px - np.array([x0, y0])).astype(np.float32),
+        mask=window(sample.mask),
+        parts=window(sample.parts),
+        **_moved_camera(sample, np.array([x0, y0]), np.ones(2), 1.0),
+    )
+
+
+def _moved_camera(sample: Sample, corner: np.ndarray, scale: np.ndarray, factor: float) -> dict[str, Any]:
+    """Return the fields of a sample's camera after cutting its picture at a corner and scaling it."""
+    height, width = sample.image.shape[:2]
+
+    def moved(points: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(float(value) for value in ((np.reshape(points, (-1, 2)) - corner) * scale).ravel())
+
+    return {
+        "focal_px": None if sample.focal_px is None else sample.focal_px * factor,
+        "principal_px": None if sample.principal_px is None else moved(sample.principal_px),
+        "frame_px": moved(sample.frame_px or (0.0, 0.0, float(width), float(height))),
+    }

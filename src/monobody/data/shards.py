@@ -25,8 +25,9 @@ from monobody.errors import UserError
 from monobody.files import atomic_write
 
 LABELS = "labels.npz"
-FIELDS = ("keypoints_px", "visible", "joints_cam_m", "rotations", "betas")
-_KNOWN_EXTRAS = ("theta", "translation_m", "focal_px", "principal_px")
+FIELDS = ("keypoints_px", "visible", "joints_cam_m", "rotations", "betas", "focal_px", "principal_px", "frame_px")
+_KNOWN_EXTRAS = ("theta", "translation_m")
+_SPACE = "shape_space"
 
 
 class SampleFiles(Sequence[Sample]):
@@ -108,17 +109,20 @@ def sample_from(image: np.ndarray, labels: dict[str, np.ndarray], row: int, **pl
 
     x, y, size, angle = (float(value) for value in labels["crop"][row])
     known: dict[str, Any] = {name: field(name) for name in FIELDS}
+    for name in ("focal_px", "principal_px", "frame_px"):
+        if known[name] is not None:
+            numbers = tuple(float(value) for value in np.atleast_1d(known[name]))
+            known[name] = numbers[0] if name == "focal_px" else numbers
+    if _SPACE in labels:
+        known[_SPACE] = str(labels[_SPACE][row])
     known |= {"image": image, "crop": Crop((x, y), size, angle), **planes}
     if "theta" not in labels:
         return Sample(**known)
     sets = [name.removeprefix("px.") for name in labels if name.startswith("px.")]
-    principal = field("principal_px")
     return SyntheticSample(
         **known,
         theta=field("theta"),
         translation_m=field("translation_m"),
-        focal_px=float(field("focal_px")),
-        principal_px=(float(principal[0]), float(principal[1])),
         keypoints={name: (labels[f"px.{name}"][row], labels[f"cam_m.{name}"][row]) for name in sets},
     )
 
@@ -143,6 +147,8 @@ def _labels(sample: Sample, everything: bool) -> dict[str, np.ndarray]:
     crop = sample.crop
     row = {"crop": np.array([*crop.centre_px, crop.size_px, crop.angle_rad])}
     row |= {name: np.asarray(value) for name in FIELDS if (value := getattr(sample, name)) is not None}
+    if sample.shape_space != "monobody":
+        row[_SPACE] = np.asarray(sample.shape_space)
     if everything and isinstance(sample, SyntheticSample):
         row |= {name: np.asarray(getattr(sample, name)) for name in _KNOWN_EXTRAS}
         for name, (points_px, joints_m) in sample.keypoints.items():
@@ -151,11 +157,14 @@ def _labels(sample: Sample, everything: bool) -> dict[str, np.ndarray]:
 
 
 def _stack(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    shapes = {name: value.shape for row in rows for name, value in row.items()}
-    return {
+    shapes = {name: value.shape for row in rows for name, value in row.items() if name != _SPACE}
+    stacked = {
         name: np.stack([np.asarray(row.get(name, np.full(shape, np.nan)), np.float32) for row in rows])
         for name, shape in shapes.items()
     }
+    if any(_SPACE in row for row in rows):
+        stacked[_SPACE] = np.array([str(row.get(_SPACE, "monobody")) for row in rows])
+    return stacked
 
 
 class _Source:

@@ -165,10 +165,11 @@ class TorchPeople:
             "keypoints_2d": keypoints,
             "visible": ones[:, None].expand(-1, 19).clone(),
             "joints_3d": joints["lsp14"] @ turn.mT,
-            "has_joints_3d": ones,
             "rotations": torch.cat([roots[:, None], rotations[:, 1:]], 1),
             "betas": betas,
-            "has_body": ones.clone(),
+            **{name: ones.clone() for name in ("has_joints_3d", "has_body", "has_betas")},
+            # The image plane's coordinates are focal lengths from the principal point already.
+            "view": torch.cat([(turn[:, :2, :2] @ centre[..., None])[..., 0], 2 * half[:, None]], -1),
         }
 
     def _dressed(self, scene: dict[str, Tensor], rotations: Tensor, betas: Tensor) -> Float[Tensor, "b v 3"]:
