@@ -1,9 +1,9 @@
-"""What a body prediction is punished for: 2D keypoints, 3D joints, body parameters.
+"""What a body prediction is punished for: 2D keypoints, 3D joints, body parameters, and looking unlike real bodies.
 
-The three supervised terms of "End-to-end Recovery of Human Shape and Pose" (CVPR 2018), normalised as its authors'
-code does it, which the paper leaves open: a sum is divided by the number of entries that have a label anywhere in the
-batch, never by the batch size. A batch without a single label gives an exact zero that still hangs in the graph, so
-that training code need not know which labels a batch carries.
+The three supervised terms and the adversarial pair of "End-to-end Recovery of Human Shape and Pose" (CVPR 2018),
+normalised as its authors' code does it, which the paper leaves open: a sum is divided by the number of entries that
+have a label anywhere in the batch, never by the batch size. A batch without a single label gives an exact zero that
+still hangs in the graph, so that training code need not know which labels a batch carries.
 
 Shapes: b people, k keypoints. Keypoints are in crop coordinates [-1, 1], joints in metres.
 """
@@ -55,15 +55,32 @@ def parameter_loss(
     target_rotations: Float[Tensor, "b 24 3 3"],
     target_betas: Float[Tensor, "b 10"],
     labelled: Float[Tensor, "b"],
+    labelled_betas: Float[Tensor, "b"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return half the mean squared error of the body's 226 numbers: 24 rotation matrices, the root's too, and betas.
 
     Matrices and not axis-angle vectors: the authors' code compares them so, and two vectors may name one rotation.
+    `labelled_betas` says whose betas are known where that is not the same as whose rotations are, as with rotations
+    that were measured on another body's shape space.
     """
+    labelled_betas = labelled if labelled_betas is None else labelled_betas
     predicted = torch.cat([rotations.flatten(1), betas], dim=1)
     target = torch.cat([target_rotations.flatten(1), target_betas], dim=1)
-    weight = labelled[:, None].expand_as(predicted)
+    weight = torch.cat([labelled[:, None].expand(-1, 216), labelled_betas[:, None].expand_as(betas)], dim=1)
     return 0.5 * _weighted_mean((predicted - _known(target, weight, predicted)).square(), weight)
+
+
+def adversarial_encoder_loss(scores: Float[Tensor, "n 25"]) -> Float[Tensor, ""]:
+    """Return what predicted bodies cost for being told from real ones: the sum of (score - 1)^2, mean over bodies."""
+    return (scores - 1).square().sum(dim=1).mean()
+
+
+def critic_loss(real: Float[Tensor, "n 25"], fake: Float[Tensor, "m 25"]) -> Float[Tensor, ""]:
+    """Return what the critic's mistakes cost: (score - 1)^2 of real bodies and score^2 of predicted ones.
+
+    Both are summed over the 25 scores and averaged over their own bodies.
+    """
+    return (real - 1).square().sum(dim=1).mean() + fake.square().sum(dim=1).mean()
 
 
 def _from_mid_hip(joints: Float[Tensor, "b 14 3"]) -> Float[Tensor, "b 14 3"]:

@@ -104,6 +104,7 @@ class BlazeRegressor(nn.Module):
     def __init__(self, body: Body) -> None:
         super().__init__()
         self.feedback = FeedbackRegressor(body, features=BlazeBackbone.pooled_size)
+        self.iterations = self.feedback.iterations
 
     def forward(self, features: Float[Tensor, "b f"]) -> list[HMROutput]:
         """Return the estimate after every iteration; the last is the result. Takes what :class:`BlazeEncoder` gives."""
@@ -123,10 +124,13 @@ class BlazeRegressor(nn.Module):
         return [estimate.output for estimate in self.feedback(given, pooled / 3)]
 
 
+Regressor = IterativeRegressor | BlazeRegressor
+
+
 class HMR(nn.Module):
     """An encoder and an iterative regressor: RGB crops in, posed bodies out."""
 
-    def __init__(self, name: str, encoder: nn.Module, regressor: nn.Module, *, input_size: int) -> None:
+    def __init__(self, name: str, encoder: nn.Module, regressor: Regressor, *, input_size: int) -> None:
         super().__init__()
         self.name = name
         self.input_size = input_size

@@ -1,8 +1,9 @@
-"""HMR in training: crops in, bodies out, HMR's supervised losses on the last of the regressor's iterations.
+"""HMR in training: crops in, bodies out, losses, and a critic that learns beside the network.
 
-Losses and weights are section 4 of "End-to-end Recovery of Human Shape and Pose" without its critic; the 3D joints are
-compared by absolute differences unless the recipe asks for HMR's squares. Each batch carries whatever labels its rows
-have: synthetic people all of them, photos 2D joints only.
+Losses and weights are those of "End-to-end Recovery of Human Shape and Pose" (CVPR 2018), section 3; the 3D joints are
+compared by absolute differences unless the recipe asks for HMR's squares. The last of the regressor's iterations is
+held to the labels, all of them to the critic. Each batch carries whatever labels its rows have: synthetic people all of
+them, photos 2D joints only; and, for the critic, as many real bodies as the iterations will make.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,18 +12,31 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from monobody.body.kinematics import JointBody
 from monobody.camera import project_weak
 from monobody.data.mix import fixed_rows
 from monobody.data.sample import Sample
-from monobody.losses import joint_l1_loss, joint_loss, keypoint_loss, parameter_loss
+from monobody.errors import UserError
+from monobody.losses import (
+    adversarial_encoder_loss,
+    critic_loss,
+    joint_l1_loss,
+    joint_loss,
+    keypoint_loss,
+    parameter_loss,
+)
 from monobody.metrics import mpjpe, pa_mpjpe, pck
+from monobody.models.critic import Critic
 from monobody.models.hmr import HMR, BlazeEncoder, HMROutput
 from monobody.train.conditioning import condition
 from monobody.train.log import draw_joints
 from monobody.train.task import Batch, Findings
 
+RealBodySource = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+"""(number of the batch, bodies) -> rotations of joints 1 to 23 (n, 23, 3, 3) and betas (n, 10), always the same ones;
+see `data/real_bodies.py`."""
 BatchStream = Callable[[int, int, int], Iterator[Batch]]
 """(first batch, process, processes) -> endless batches."""
 
@@ -38,6 +52,8 @@ class LossWeights:
     """Compare 3D joints by HMR's 0.5 * square instead of the absolute difference."""
     earlier: float = 0.0
     """Weight of the losses after each of the earlier iterations, beside 1 for the last; HMR has 0."""
+    adversarial: float = 0.0
+    """What it costs that the critic tells any iteration's bodies from real ones; HMR has 1, and 0 is no critic."""
 
 
 def body_losses(
@@ -56,16 +72,67 @@ def _losses_of(output: HMROutput, batch: Mapping[str, Tensor], body: JointBody, 
     keypoints_m = body(output.rotations, output.betas)["cocoplus19"]
     keypoints = project_weak(keypoints_m, output.camera)
     compare = joint_loss if weights.squared_joints else joint_l1_loss
+    # Rows that were packed before betas had a flag of their own know them wherever they know the rotations.
+    parameters = parameter_loss(
+        output.rotations,
+        output.betas,
+        batch["rotations"],
+        batch["betas"],
+        batch["has_body"],
+        batch.get("has_betas", batch["has_body"]),
+    )
     return {
         "keypoints": weights.keypoints * keypoint_loss(keypoints, batch["keypoints_2d"], batch["visible"]),
         "joints": weights.joints * compare(keypoints_m[:, :14], batch["joints_3d"], batch["has_joints_3d"]),
-        "parameters": weights.parameters
-        * parameter_loss(output.rotations, output.betas, batch["rotations"], batch["betas"], batch["has_body"]),
+        "parameters": weights.parameters * parameters,
     }
 
 
+def adversarial_losses(
+    outputs: Sequence[HMROutput], batch: Mapping[str, Tensor], critic: nn.Module, bare: nn.Module, weight: float
+) -> Batch:
+    """Return the two sides' losses: `adversarial` moves what made the bodies, `critic` the critic, neither the other.
+
+    Both sides step after one forward pass of the network, so that each gradient must find its own way: the bodies are
+    judged once by the critic as it stands, its weights cut from the graph, and once by the critic that learns, beside
+    real bodies, themselves cut from the graph.
+
+    Args:
+        outputs: of all iterations; all are judged.
+        batch: holds `real_rotations` (n, 23, 3, 3) and `real_betas` (n, 10).
+        critic: the critic that learns, in whatever several devices need round it.
+        bare: the same critic without that.
+        weight: of the adversarial term.
+    """
+    rotations = torch.cat([output.rotations[:, 1:] for output in outputs])
+    betas = torch.cat([output.betas for output in outputs])
+    frozen = {name: parameter.detach() for name, parameter in bare.named_parameters()}
+    judged: Tensor = functional_call(bare, frozen, (rotations, betas))
+    real_rotations, real_betas = batch["real_rotations"], batch["real_betas"]
+    scores = critic(torch.cat([real_rotations, rotations.detach()]), torch.cat([real_betas, betas.detach()]))
+    real, fake = scores.split([len(real_betas), len(betas)])
+    return {"adversarial": weight * adversarial_encoder_loss(judged), "critic": critic_loss(real, fake)}
+
+
 class HMRTask:
-    """An HMR network, its optimiser, its data and its validation."""
+    """An HMR network and perhaps its critic, their optimisers, their data and the network's validation.
+
+    Args:
+        model: the network.
+        body: whose joints it poses.
+        stream: batches of labelled crops.
+        validation: what is measured now and then.
+        weights: of the losses; a critic learns where `adversarial` is positive.
+        regressor_rate: learning rate of the regressor.
+        encoder_rate: learning rate of the encoder.
+        conditioned: whether the encoder learns in units of its channels; see `train/conditioning.py`.
+        weight_decay: of the network; with 0 its optimiser is Adam, as HMR's. The critic's always is.
+        bodies: the real bodies that the critic compares with.
+        critic_rate: learning rate of the critic.
+
+    Raises:
+        UserError: a critic is asked for without real bodies.
+    """
 
     def __init__(
         self,
@@ -79,6 +146,8 @@ class HMRTask:
         encoder_rate: float,
         conditioned: bool = False,
         weight_decay: float = 1e-4,
+        bodies: RealBodySource | None = None,
+        critic_rate: float = 1e-4,
     ) -> None:
         # Channels-last convolutions are a third faster on processors, and suit tensor cores.
         self.modules: dict[str, nn.Module] = {"model": model.to(memory_format=torch.channels_last)}  # pyright: ignore
@@ -98,14 +167,33 @@ class HMRTask:
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "model": torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
         }
+        self.critic: Critic | None = None
+        if weights.adversarial > 0:
+            if bodies is None:
+                raise UserError("A critic needs real bodies to compare with: give --data a folder with pose_bank.npz.")
+            self.critic = Critic()
+            self.bodies, self.fakes = bodies, model.regressor.iterations
+            self.modules["critic"] = self.critic
+            self.optimisers["critic"] = torch.optim.Adam(self.critic.parameters(), lr=critic_rate, fused=True)
 
     def batches(self, first: int, *, process: int, processes: int) -> Iterator[Batch]:
-        return self.stream(first, process, processes)
+        stream = self.stream(first, process, processes)
+        if self.critic is None:
+            yield from stream
+            return
+        for number, batch in enumerate(stream, first):
+            # As many as the network's iterations make of these pictures; processes see different ones.
+            rotations, betas = self.bodies(number * processes + process, self.fakes * len(batch["images"]))
+            yield batch | {"real_rotations": torch.from_numpy(rotations), "real_betas": torch.from_numpy(betas)}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         self.body.to(batch["images"].device)
         outputs = self.modules["model"](as_input(batch["images"]))
-        return body_losses(outputs, batch, self.body, self.weights)
+        losses = body_losses(outputs, batch, self.body, self.weights)
+        if self.critic is not None:
+            critic = self.modules["critic"]
+            losses |= adversarial_losses(outputs, batch, critic, self.critic, self.weights.adversarial)
+        return losses
 
     def validate(self) -> Findings:
         return self.validation(self.modules["model"], self.body)
