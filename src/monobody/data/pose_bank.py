@@ -193,8 +193,11 @@ def _equal_shares(label: Int[NDArray, " n"]) -> Float[NDArray, " n"]:
     return 1 / (count[label] * np.count_nonzero(count))
 
 
-def _cluster(points: Float[NDArray, "n d"], k: int, rounds: int = 12) -> Int[NDArray, " n"]:
-    """Assign points to ``k`` means spread by farthest-point seeding, which finds rare poses, and refined by Lloyd."""
+def _cluster(points: Float[NDArray, "n d"], k: int, rounds: int = 12, learn_from: int = 50_000) -> Int[NDArray, " n"]:
+    """Assign points to ``k`` means spread by farthest-point seeding, which finds rare poses, and refined by Lloyd.
+
+    Seeds are sought among all points; the means are refined on ``learn_from`` of them, evenly spread.
+    """
     distance = np.full(len(points), np.inf)
     centres = np.empty((k, points.shape[1]))
     chosen = 0
@@ -202,11 +205,20 @@ def _cluster(points: Float[NDArray, "n d"], k: int, rounds: int = 12) -> Int[NDA
         centres[i] = points[chosen]
         distance = np.minimum(distance, ((points - centres[i]) ** 2).sum(1))
         chosen = int(distance.argmax())
-    label = np.zeros(len(points), np.int64)
-    for _ in range(rounds):
-        label = ((centres**2).sum(1) - 2 * points @ centres.T).argmin(1)
+    learnt = points[:: -(-len(points) // learn_from)]
+    for _ in range(rounds - 1):
+        label = _nearest(learnt, centres)
         total = np.zeros_like(centres)
-        np.add.at(total, label, points)
+        np.add.at(total, label, learnt)
         count = np.bincount(label, minlength=k)[:, None]
         centres = np.where(count > 0, total / np.maximum(count, 1), centres)
-    return label
+    return _nearest(points, centres)
+
+
+def _nearest(
+    points: Float[NDArray, "n d"], centres: Float[NDArray, "k d"], at_once: int = 50_000
+) -> Int[NDArray, " n"]:
+    """Return the number of the centre nearest to each point."""
+    squared = (centres**2).sum(1)
+    parts = (points[start : start + at_once] for start in range(0, len(points), at_once))
+    return np.concatenate([(squared - 2 * part @ centres.T).argmin(1) for part in parts])
