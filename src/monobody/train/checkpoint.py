@@ -2,26 +2,35 @@
 
 Inside lie, for every module of the task, `NAME.safetensors` and its average `NAME_average.safetensors`, for every
 optimiser `NAME_optimiser.pt` (tensors and numbers only, read with `weights_only=True`), and `state.json` with the
-counters and the settings the run was started with. The folder is filled under another name and renamed at the end, so a
-run killed at any instant leaves its last complete checkpoint behind.
+counters and the settings the run was started with. The folder is filled under another name, brought to the disk, and
+renamed at the end; an old one is renamed before it is removed. A run killed at any instant, or stopped by a full disk,
+leaves its last complete checkpoint behind.
 """
 
+import io
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from monobody.errors import UserError
 
 KEPT = 2
 """How many checkpoints a run keeps: the newest and, should the disk have damaged it, the one before."""
+
+HARMLESS = frozenset(
+    {"steps", "minutes", "pause_minutes", "device", "devices", "nodes", "workers", "log_every", "validate_minutes"}
+    | {"checkpoint_minutes", "checkpoint_steps", "validation_synthetic", "validation_photos"}
+)
+"""Settings that a resumed run may have otherwise: how long it trains, where, and how often it is looked at."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,34 +54,53 @@ def save(
     optimisers: Mapping[str, torch.optim.Optimizer],
     settings: Mapping[str, Any],
 ) -> Path:
-    """Write one checkpoint under `folder` and return its path; older ones beyond `KEPT` are removed."""
+    """Write one checkpoint under `folder` and return its path; older ones beyond `KEPT` are removed.
+
+    Raises:
+        UserError: it cannot be written, for instance because the disk is full. Those before it are untouched.
+    """
     target = folder / f"step_{state.step:08d}"
     partial = folder / f".{target.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    sweep(folder)
     try:
         partial.mkdir(parents=True)
         for name, module in modules.items():
-            save_file(_plain(module.state_dict()), partial / f"{name}.safetensors")
+            _write(partial / f"{name}.safetensors", to_safetensors(_plain(module.state_dict())))
         for name, average in averages.items():
-            save_file(_plain(average), partial / f"{name}_average.safetensors")
+            _write(partial / f"{name}_average.safetensors", to_safetensors(_plain(average)))
         for name, optimiser in optimisers.items():
-            torch.save(optimiser.state_dict(), partial / f"{name}_optimiser.pt")
+            # Serialised here and written by us: torch and safetensors report a full disk by errors of their own.
+            buffer = io.BytesIO()
+            torch.save(optimiser.state_dict(), buffer)
+            _write(partial / f"{name}_optimiser.pt", buffer.getbuffer())
         counters = {"step": state.step, "seconds": state.seconds, "best": state.best}
-        (partial / "state.json").write_text(json.dumps({**counters, "settings": settings}, indent=1))
-        shutil.rmtree(target, ignore_errors=True)
+        _write(partial / "state.json", json.dumps({**counters, "settings": settings}, indent=1).encode())
+        _discard(target)
         os.replace(partial, target)
+        _sync(folder)
     except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        before = complete(folder)
+        kept = f"{before[-1].name} before it is kept" if before else "There is none before it"
         raise UserError(
-            f"Cannot write the checkpoint {target}: {error.strerror or error}. Free space, then go on with --resume."
+            f"Cannot write the checkpoint {target}: {error.strerror or error}. {kept}: free space (or choose another "
+            "--out folder), then go on with --resume."
         ) from error
     for old in complete(folder)[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+        _discard(old)
     return target
 
 
 def complete(folder: Path) -> list[Path]:
     """List the complete checkpoints of a run, oldest first."""
     return sorted(path for path in folder.glob("step_*") if (path / "state.json").is_file())
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed run left half-written or half-removed."""
+    for name in ("*.partial", "*.old"):
+        for path in folder.glob(f".step_{name}"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def load(
@@ -100,10 +128,53 @@ def load(
         state = json.loads((path / "state.json").read_text())
         return RunState(step=int(state["step"]), seconds=float(state["seconds"]), best=state["best"])
     except Exception as error:
+        # Torch lists every tensor that does not fit, one a line; the first line says what is the matter.
+        reason = " ".join(str(error).split("\n\t")[:2]).strip().rstrip(".")
         raise UserError(
-            f"The checkpoint {path} does not fit this run or is damaged ({error}). Remove that folder to go on from "
+            f"The checkpoint {path} does not fit this run or is damaged ({reason}). Remove that folder to go on from "
             "the one before it, or start a new run in another --out folder."
         ) from error
+
+
+def check_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse to go on from a checkpoint that was written by a run with other settings.
+
+    Settings that only one of both knows are not compared: an older version may have had fewer.
+
+    Raises:
+        UserError: the runs differ in more than what is `HARMLESS`; or the checkpoint is damaged.
+    """
+    try:
+        stored = dict(json.loads((path / "state.json").read_text())["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"The checkpoint {path} is damaged ({error}). Remove that folder to go on from the one before it, or start "
+            "a new run in another --out folder."
+        ) from error
+    found = list(differences(stored, settings))
+    if found:
+        more = f", and {len(found) - 1} more settings differ" if len(found) > 1 else ""
+        raise UserError(
+            f"The run in {path.parents[1]} was started with {found[0]}{more}. Resume it with the settings that it was "
+            "started with, or start a new run in another --out folder."
+        )
+
+
+def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what stored settings have otherwise, in words: `weights.joints 60.0, not 30.0`."""
+    # As they are after a round trip through JSON, which knows no tuples.
+    before, now = _flat(stored), _flat(json.loads(json.dumps(wanted)))
+    for name, value in before.items():
+        if name in now and now[name] != value and name.rsplit(".", 1)[-1] not in HARMLESS:
+            shown = "recipe" if name == "name" else name
+            yield f"{shown} {json.dumps(value)}, not {json.dumps(now[name])}"
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -112,3 +183,27 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _device_of(optimiser: torch.optim.Optimizer) -> torch.device:
     return optimiser.param_groups[0]["params"][0].device
+
+
+def _write(path: Path, content: bytes | memoryview) -> None:
+    """Write a file and wait until the disk has it, so that a rename never outruns the content."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _discard(path: Path) -> None:
+    """Remove a checkpoint; at no instant does half of one look complete."""
+    if path.exists():
+        hidden = path.with_name(f".{path.name}.old")
+        path.replace(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)

@@ -35,11 +35,12 @@ def fit(
     """Train a task and return where it stands: at `plan.progress(state) == 1`, unless the piece was paused.
 
     Leaves tables and pictures (`train/log.py`) and `checkpoints/` in `out`. The task's modules are left with their
-    averaged weights, on the processor. `settings` go into every checkpoint, for whoever finds it later.
+    averaged weights, on the processor. `settings` go into every checkpoint: for whoever finds it later, and so that no
+    run is resumed with others.
 
     Raises:
-        UserError: accelerate is not installed; `out` holds a run and `resume` is off; a checkpoint is damaged; or the
-            losses are no longer numbers.
+        UserError: accelerate is not installed; `out` holds a run and `resume` is off, or one of other settings; a
+            checkpoint is damaged or cannot be written; or the losses are no longer numbers.
     """
     accelerator = _accelerator(plan)
     main = accelerator.is_main_process
@@ -49,7 +50,9 @@ def fit(
     averages = Averages(bare, plan.average_decay)
     for group in _groups(task):
         group["peak_lr"] = group["lr"]
-    start = state = _restore(task, averages, out, resume=resume)
+    if main:
+        checkpoint.sweep(out / "checkpoints")
+    start = state = _restore(task, averages, out, resume=resume, settings=settings)
     accelerator.wait_for_everyone()
     wrapped = {name: accelerator.prepare(module) for name, module in bare.items()}
     optimisers = [accelerator.prepare(optimiser) for optimiser in task.optimisers.values()]
@@ -176,13 +179,17 @@ def _save(
     )
 
 
-def _restore(task: Task, averages: Averages, out: Path, *, resume: bool) -> RunState:
+def _restore(
+    task: Task, averages: Averages, out: Path, *, resume: bool, settings: Mapping[str, Any] | None
+) -> RunState:
     """Go back to the last checkpoint of the run in `out`, or to the beginning where there is none."""
     found = checkpoint.complete(out / "checkpoints")
     if not found:
         return RunState(step=0, seconds=0.0)
     if not resume:
         raise UserError(f"{out} holds a run already. Continue it with --resume, or choose another --out folder.")
+    if settings is not None:
+        checkpoint.check_settings(found[-1], settings)
     return checkpoint.load(found[-1], modules=task.modules, averages=averages.tensors, optimisers=task.optimisers)
 
 
