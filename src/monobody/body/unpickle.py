@@ -7,7 +7,9 @@ scipy code runs while reading, and scipy and chumpy need not be installed. Files
 """
 
 import pickle
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from monobody.errors import UserError
 _NUMBERS = {"b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"}
 _SPARSE = {f"{layout}_{kind}" for layout in ("csr", "csc", "coo") for kind in ("matrix", "array")}
 _LARGEST_DENSE = 10**8
+_MOST_NESTED, _DEEPEST_NESTED = 10**6, 8
 
 
 def read_pickle(path: Path) -> dict[str, np.ndarray]:
@@ -28,19 +31,48 @@ def read_pickle(path: Path) -> dict[str, np.ndarray]:
     Raises:
         UserError: the file asks for anything but arrays (which is named), or is damaged.
     """
-    try:
-        with path.open("rb") as file:
-            content = _ArraysOnly(file, encoding="latin1").load()
+
+    def body(content: Any) -> dict[str, np.ndarray]:
         if not isinstance(content, dict):
             raise _Unusable("it holds no dictionary")
-        arrays = {}
-        for name, value in content.items():
-            array = _to_array(value)
-            if isinstance(name, str) and array is not None:
-                arrays[name] = array
+        arrays = ((name, _to_array(value)) for name, value in content.items() if isinstance(name, str))
+        return {name: array for name, array in arrays if array is not None}
+
+    with _explained(path, "a body", "Give a SMPL .npz or .pkl file."), path.open("rb") as file:
+        return body(_ArraysOnly(file, encoding="latin1").load())
+
+
+def read_nested(path: Path, member: str | None = None) -> Any:
+    """Return what a data set's pickle holds: dictionaries, lists, texts, numbers and arrays of numbers, as they nest.
+
+    With ``member``, the pickle inside that .npy file of an .npz archive, where numpy puts what is no array of
+    numbers. Anything else than the above is None in the result.
+
+    Raises:
+        UserError: as :func:`read_pickle`, or the archive has no such member.
+    """
+    with _explained(path, "a data set", "Unpack or download it again."):
+        if member is None:
+            with path.open("rb") as file:
+                return _nested(_ArraysOnly(file, encoding="latin1").load())
+        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            read_header = (
+                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )
+            if not read_header(file)[2].hasobject:
+                raise _Unusable(f"{member} is an array of numbers, not a pickle")
+            return _nested(_ArraysOnly(file, encoding="latin1").load())
+
+
+@contextmanager
+def _explained(path: Path, what: str, remedy: str) -> Iterator[None]:
+    """Turn whatever goes wrong while reading into one sentence."""
+    try:
+        yield
     except _Refused as refusal:
         raise UserError(
-            f"{path} is refused: it asks for {refusal}, which no body file needs and which may be an attack; "
+            f"{path} is refused: it asks for {refusal}, which {what} file never needs and which may be an attack; "
             "nothing in it was run. Get the file from its official place."
         ) from None
     except OSError as error:
@@ -48,8 +80,7 @@ def read_pickle(path: Path) -> dict[str, np.ndarray]:
     except Exception as error:
         # A damaged or hostile file can make the reader fail in any way that the pickle machine can fail.
         reason = str(error) if isinstance(error, _Unusable) else "it is damaged or not a pickle"
-        raise UserError(f"{path} cannot be read as a body: {reason}. Give a SMPL .npz or .pkl file.") from error
-    return arrays
+        raise UserError(f"{path} cannot be read as {what}: {reason}. {remedy}") from error
 
 
 class _Refused(pickle.UnpicklingError):
@@ -183,6 +214,41 @@ def _to_array(value: Any) -> np.ndarray | None:
         array = np.array(value)
         return array if array.dtype.kind in "biuf" else None
     return None
+
+
+def _nested(content: Any) -> Any:
+    """Turn a tree of records into plain values; one that would unfold into endless lists is refused."""
+    left = _MOST_NESTED
+
+    def plain(value: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > _DEEPEST_NESTED:
+            raise _Unusable("it nests too many things")
+        if isinstance(value, dict):
+            return {key: plain(inner, depth + 1) for key, inner in value.items() if isinstance(key, str | int | tuple)}
+        if isinstance(value, list | tuple):
+            return [plain(inner, depth + 1) for inner in value]
+        if isinstance(value, str | int | float | None):
+            return value
+        objects = _objects(value)
+        if objects is not None:
+            return plain(objects, depth + 1)
+        return _to_array(value)
+
+    return plain(content, 0)
+
+
+def _objects(value: Any) -> Any:
+    """Return what an array of objects holds: its only object where it has no axes, else their list; None for others."""
+    if not (isinstance(value, _Array) and isinstance(value.state, tuple) and len(value.state) == 5):
+        return None
+    _, shape, kind, _, data = value.state
+    if not (
+        isinstance(kind, _Type) and kind.arguments and str(kind.arguments[0]).startswith("O") and isinstance(data, list)
+    ):
+        return None
+    return data[0] if shape == () and len(data) == 1 else data
 
 
 def _numbers(kind: Any, data: Any, shape: Any, order: str) -> np.ndarray | None:

@@ -1,0 +1,176 @@
+"""Human3.6M (Ionescu et al., PAMI 2014): actors before four calibrated cameras, joints by motion capture.
+
+    metadata.xml                                                    file names, cameras
+    S1/ S5/ S6/ S7/ S8/ S9/ S11/
+      Videos/Directions 1.54138969.mp4                              50 frames a second, 1000 x 1000 or 1000 x 1002
+      MyPoseFeatures/D2_Positions/Directions 1.54138969.cdf         `Pose` (1, N, 64): 32 joints, pixels
+      MyPoseFeatures/D3_Positions_mono/Directions 1.54138969.cdf    `Pose` (1, N, 96): mm, camera frame
+
+or one of the forms into which others have turned it: `h36m_exports.py`. Every fifth frame (10 a second) is what HMR
+and its successors use. Protocol 1 tests on all clips of S9 and S11, protocol 2 on the first trial in the frontal
+camera. The first camera's video of S11's second trial of Directions is corrupt and always left out; older scripts
+also lack S11's "Phoning 2", which is kept here.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, overload
+
+import numpy as np
+
+from monobody.data.cdf import pose_frames, read_poses
+from monobody.data.datasets import h36m_exports
+from monobody.data.datasets.h36m_clip import JOINTS_17, Clip, Labels, agreeing_labels, sample_of
+from monobody.data.datasets.h36m_metadata import Recording, read_metadata
+from monobody.data.lens import Lens
+from monobody.data.sample import Sample
+from monobody.data.video_frames import VideoFrames
+from monobody.errors import UserError
+
+LICENCE = "Human3.6M licence: academic research only, no redistribution, no commercial use."
+GET_IT = (
+    "Register at http://vision.imar.ro/human3.6m and download for each subject the videos, the 2D poses "
+    "(D2_Positions) and the monocular 3D poses (D3_Positions_mono); metadata.xml comes with the data set's code."
+)
+EXPECTED = {"train": 312_188, "test": 109_867}
+"""Every fifth frame: HMR's count of training pictures, SPIN's of protocol 1. Either may differ by some hundred."""
+
+Split = Literal["train", "test", "test_p2"]
+SUBJECTS: dict[Split, tuple[int, ...]] = {"train": (1, 5, 6, 7, 8), "test": (9, 11), "test_p2": (9, 11)}
+FRONTAL = "60457274"
+CORRUPT = (11, "Directions", "54138969")
+"""Subject, file name and camera of the video that does not decode."""
+VIDEOS, FLAT, DEEP = "Videos/{}.mp4", "D2_Positions/{}.cdf", "D3_Positions_mono/{}.cdf"
+PREFIXES = ("MyPoseFeatures/", "Poses_", "")
+"""What stands before the folders of poses: as documented, and as the downloads unpack."""
+
+
+class H36M(Sequence[Sample]):
+    """The kept frames of one split, clip by clip. Read them in order: a video starts over when asked to go back.
+
+    Args:
+        root: holds metadata.xml and the subjects' folders, or one of the forms of `h36m_exports.py`.
+        split: "train", "test" (protocol 1) or "test_p2".
+        every: keep each so-manieth frame of the videos.
+
+    Raises:
+        UserError: the folder holds none of the split's recordings. What else is missing, :func:`check` tells.
+    """
+
+    def __init__(self, root: str | Path, split: Split = "train", *, every: int = 5) -> None:
+        root, subjects = Path(root), SUBJECTS[split]
+        exported = h36m_exports.form_of(root) is not None
+        clips = [
+            clip
+            for clip in (h36m_exports.clips(root, subjects, every) if exported else _original(root, subjects, every))
+            if (clip.subject, clip.recording, clip.camera) != CORRUPT
+        ]
+        if split == "test_p2":
+            if any(clip.trial is None for clip in clips):
+                raise UserError(f"{root} does not tell first trials from second ones: put metadata.xml there.")
+            clips = [clip for clip in clips if clip.trial == 0 and clip.camera == FRONTAL]
+        self.clips = [clip for clip in clips if len(clip.frames)]
+        if not self.clips:
+            named = ", ".join(f"S{subject}" for subject in subjects)
+            raise UserError(f"{root} holds no recordings of {named}. {GET_IT}")
+        self._ends = np.cumsum([len(clip.frames) for clip in self.clips])
+        self._open: tuple[int, Labels] | None = None
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def name(self, index: int) -> str:
+        """Return where a sample comes from: subject, recording, camera and frame."""
+        clip, place = self._find(index)
+        return f"{self.clips[clip].name}/{self.clips[clip].frames[place]:06d}"
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        number, place = self._find(index)
+        clip = self.clips[number]
+        if self._open is None or self._open[0] != number:
+            self._open = (number, clip.read_labels())
+        labels = self._open[1]
+        return sample_of(clip.pictures[clip.frames[place]], labels.joints_cam_m[place], labels.lens)
+
+    def _find(self, index: int) -> tuple[int, int]:
+        """Return a sample's clip and its place among that clip's kept frames."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        index %= len(self)
+        clip = int(np.searchsorted(self._ends, index, side="right"))
+        return clip, index - (int(self._ends[clip - 1]) if clip else 0)
+
+
+def samples(root: str | Path, split: Split = "train") -> H36M:
+    """Return every fifth frame of a split."""
+    return H36M(root, split)
+
+
+def check(root: str | Path) -> list[str]:
+    """Return what is missing below a folder, in words; an empty list where all is there."""
+    root = Path(root)
+    if h36m_exports.form_of(root) is not None:
+        return h36m_exports.missing(root)
+    try:
+        metadata = read_metadata(root / "metadata.xml")
+    except UserError as error:
+        return [str(error)]
+    problems = []
+    for subject in sorted({subject for split in SUBJECTS.values() for subject in split}):
+        wanted = [
+            (recording, camera)
+            for recording in metadata.recordings
+            for camera in metadata.cameras
+            if recording.subject == subject and (subject, recording.name, camera) != CORRUPT
+        ]
+        for kind in (VIDEOS, FLAT, DEEP):
+            lost = [f"{r.name}.{camera}" for r, camera in wanted if not _file(root, kind, r, camera).is_file()]
+            if lost:
+                named = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
+                folder = kind.split("/")[0]
+                problems.append(f"S{subject}: {len(lost)} of {len(wanted)} files of {folder} are missing ({named}).")
+    return problems
+
+
+def _original(root: Path, subjects: tuple[int, ...], every: int) -> Iterator[Clip]:
+    """Yield the clips of the data set's own layout whose three files are there."""
+    metadata = read_metadata(root / "metadata.xml")
+    for recording in metadata.recordings:
+        for camera in metadata.cameras if recording.subject in subjects else ():
+            video, flat, deep = (_file(root, kind, recording, camera) for kind in (VIDEOS, FLAT, DEEP))
+            if video.is_file() and flat.is_file() and deep.is_file():
+                yield Clip(
+                    subject=recording.subject,
+                    recording=recording.name,
+                    camera=camera,
+                    trial=recording.trial,
+                    frames=range(0, pose_frames(deep), every),
+                    pictures=VideoFrames(video),
+                    read_labels=partial(_read_labels, flat, deep, every, metadata.lens(camera)),
+                )
+
+
+def _read_labels(flat: Path, deep: Path, every: int, lens: Lens) -> Labels:
+    joints, seen = read_poses(deep, 3), read_poses(flat, 2)
+    if joints.shape[1] != 32 or seen.shape[:2] != joints.shape[:2]:
+        raise UserError(
+            f"{deep} and {flat} hold {joints.shape[:2]} and {seen.shape[:2]} frames and joints, "
+            "not as many frames of 32 joints: unpack them again."
+        )
+    keep = list(JOINTS_17)
+    return agreeing_labels(joints[::every, keep] / 1000, seen[::every, keep], lens, str(deep))
+
+
+def _file(root: Path, kind: str, recording: Recording, camera: str) -> Path:
+    """Return where a file of a recording lies, or where it should."""
+    inside = kind.format(f"{recording.name}.{camera}")
+    folder = root / f"S{recording.subject}"
+    places = [folder / inside] if kind == VIDEOS else [folder / f"{prefix}{inside}" for prefix in PREFIXES]
+    return next((place for place in places if place.is_file()), places[0])

@@ -1,0 +1,96 @@
+"""One clip of Human3.6M, in whatever form it is on disk: frames, joints, lens; and what becomes of them.
+
+The cameras bend straight lines. Pictures are therefore resampled as an ideal pinhole would have taken them
+(`data/lens.py`), and the 2D joints are the 3D joints projected through that pinhole.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from monobody.body.skeleton import correspondence
+from monobody.camera import project
+from monobody.data.lens import Lens, rectified, seen_at
+from monobody.data.region import region_from_joints
+from monobody.data.sample import Sample
+from monobody.errors import UserError
+
+JOINTS_17 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
+"""Which of the 32 joints (many of which repeat others) make the set h36m17."""
+LARGEST_MISMATCH_PX = 3.0
+
+
+class Pictures(Protocol):
+    """Frames by number."""
+
+    def __getitem__(self, number: int, /) -> UInt8[np.ndarray, "h w 3"]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Labels:
+    """What is known of a clip's kept frames."""
+
+    joints_cam_m: Float[np.ndarray, "n 17 3"]
+    lens: Lens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clip:
+    """One recording by one camera, of which some frames are kept."""
+
+    subject: int
+    recording: str
+    """Such as "Directions 1"."""
+    camera: str
+    """Serial number."""
+    trial: int | None
+    """Which of the subject's two performances of the action, 0 or 1; None where the form does not tell."""
+    frames: Sequence[int]
+    """The numbers by which ``pictures`` knows the kept frames."""
+    pictures: Pictures
+    read_labels: Callable[[], Labels]
+    """Reads what is known of the kept frames; raises UserError where the files are damaged or contradict each other."""
+
+    @property
+    def name(self) -> str:
+        """Such as "S1/Directions 1.54138969"."""
+        return f"S{self.subject}/{self.recording}.{self.camera}"
+
+
+def sample_of(image: UInt8[np.ndarray, "h w 3"], joints_cam_m: Float[np.ndarray, "17 3"], lens: Lens) -> Sample:
+    """Return the sample of a picture taken through a lens: the picture rectified, and LSP's joints in it."""
+    joints = joints_cam_m[list(correspondence("h36m17", "lsp14"))]
+    height, width = image.shape[:2]
+    focal, principal = lens.pinhole_focal_px, lens.principal_px
+    keypoints, visible = np.zeros((19, 2), np.float32), np.zeros(19, np.float32)
+    keypoints[:14] = project(joints, focal, principal)
+    visible[:14] = ((keypoints[:14] >= 0) & (keypoints[:14] < (width, height))).all(-1)
+    return Sample(
+        image=rectified(image, lens),
+        crop=region_from_joints(keypoints[:14]),
+        keypoints_px=keypoints,
+        visible=visible,
+        joints_cam_m=joints.astype(np.float32),
+        focal_px=focal,
+        principal_px=principal,
+    )
+
+
+def agreeing_labels(
+    joints_cam_m: Float[np.ndarray, "n 17 3"], seen_px: Float[np.ndarray, "n 17 2"], lens: Lens, name: str
+) -> Labels:
+    """Return the labels of a clip whose 2D joints lie where its 3D joints are seen.
+
+    Raises:
+        UserError: they do not, so that joints, camera or frames are mixed up.
+    """
+    miss = float(np.median(np.linalg.norm(seen_at(joints_cam_m, lens) - seen_px, axis=-1)))
+    if not miss <= LARGEST_MISMATCH_PX:
+        raise UserError(
+            f"{name}: the 3D joints are seen {miss:.0f} pixels from the 2D joints, so the files are not of one "
+            "recording, or the camera is not theirs: unpack them again."
+        )
+    return Labels(joints_cam_m=joints_cam_m, lens=lens)
