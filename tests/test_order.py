@@ -1,4 +1,4 @@
-"""The order of training rows: exact shares, every sample once a pass over processes and workers, any row at any time."""
+"""The order of training rows: exact shares, every sample once a pass, any row at any time."""
 
 from collections import Counter
 

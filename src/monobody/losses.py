@@ -10,7 +10,7 @@ Shapes: b people, k keypoints. Keypoints are in crop coordinates [-1, 1], joints
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, distributed
 
 RIGHT_HIP, LEFT_HIP = 2, 3
 """Where LSP's 14 joints keep the hips; their midpoint is the origin of the 3D loss."""
@@ -93,5 +93,18 @@ def _known(target: Tensor, weight: Tensor, predicted: Tensor) -> Tensor:
 
 
 def _weighted_mean(errors: Tensor, weight: Tensor) -> Float[Tensor, ""]:
-    total = weight.sum()
+    total = _mean_over_processes(weight.sum())
     return (errors * weight).sum() / torch.where(total > 0, total, torch.ones_like(total))
+
+
+def _mean_over_processes(count: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """Return the mean count of labels of all training processes' batches.
+
+    Their gradients are averaged: divided by it, the sums of all processes come to the sum over all batches divided by
+    the count over all batches. Outside of training (without gradients) a process measures for itself.
+    """
+    if not (distributed.is_available() and distributed.is_initialized() and torch.is_grad_enabled()):
+        return count
+    count = count.detach().clone()
+    distributed.all_reduce(count)
+    return count / distributed.get_world_size()

@@ -2,25 +2,34 @@
 
 Row number i is a function of (seed, i) alone: which source it comes from, which sample, how that is moved and coloured.
 A loader therefore needs no state to go on after an interruption, and may read rows in any order and any process.
+A sample that cannot be used is passed over for another one, which is a function of the row's number too; each row says
+how often that happened, and the process that trains counts (`data/faults.py`).
 """
 
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from monobody.data.crop import Crop
+from monobody.data.faults import Fault, Samples, Tally, read_sample
 from monobody.data.order import Order
 from monobody.data.sample import NO_AUGMENT, Augment, Sample, TrainingRow, training_row
+from monobody.errors import UserError
 
 
-class Samples(Protocol):
-    """Samples by number: a data set (which has a length too), or an endless stream such as synthetic people."""
-
-    def __getitem__(self, number: int, /) -> Sample: ...
+ATTEMPTS = 10
+"""How many bad samples a row may meet one after the other; then it is a row without picture and labels."""
+_NOBODY = Sample(
+    image=np.zeros((8, 8, 3), np.uint8),
+    crop=Crop((4.0, 4.0), 8.0),
+    keypoints_px=np.zeros((19, 2), np.float32),
+    visible=np.zeros(19, np.float32),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,11 +43,18 @@ class Part:
     """How its samples are moved and coloured."""
 
 
-class Mix(Dataset[TrainingRow]):
+class MixedRow(TrainingRow):
+    """A row of a mix."""
+
+    skipped: np.float32
+    """How many bad samples were passed over for it."""
+
+
+class Mix(Dataset[MixedRow]):
     """Draw rows from several sources in fixed proportion.
 
-    Every short run of rows, and every batch, holds nearly exact shares of the sources; a source of finite length is gone
-    through in passes that give each sample once (`data/order.py`).
+    Every short run of rows, and every batch, holds nearly exact shares of the sources; a source of finite length is
+    gone through in passes that give each sample once (`data/order.py`).
     """
 
     def __init__(self, parts: Sequence[Part], *, size: int, seed: int, shape_space: str = "monobody") -> None:
@@ -49,33 +65,84 @@ class Mix(Dataset[TrainingRow]):
         self.seed = seed
         self.shape_space = shape_space
 
-    def __getitem__(self, number: int) -> TrainingRow:
-        rng = np.random.default_rng((self.seed, number))
+    def __getitem__(self, number: int) -> MixedRow:
+        for attempt in range(ATTEMPTS):
+            sample, rng, augment = self._drawn(number, attempt)
+            if isinstance(sample, Sample):
+                break
+        else:
+            sample, rng, augment, attempt = _NOBODY, np.random.default_rng(0), NO_AUGMENT, ATTEMPTS
+        row = training_row(sample, rng, self.size, augment, shape_space=self.shape_space)
+        return MixedRow(**row, skipped=np.float32(attempt))
+
+    def faults(self, number: int) -> Iterator[Fault]:
+        """Yield the bad samples that are passed over for a row."""
+        for attempt in range(ATTEMPTS):
+            sample, _, _ = self._drawn(number, attempt)
+            if not isinstance(sample, Fault):
+                return
+            yield sample
+
+    def _drawn(self, number: int, attempt: int) -> tuple[Sample | Fault, np.random.Generator, Augment]:
+        """Return the sample of a row, or another one in its place at every further attempt."""
         source, index = self.order[number]
-        part = self.parts[source]
-        return training_row(part.samples[index], rng, self.size, part.augment, shape_space=self.shape_space)
+        rng = np.random.default_rng((self.seed, number, attempt) if attempt else (self.seed, number))
+        if attempt:
+            length = self.order.lengths[source]
+            index = int(rng.integers(2**40 if length is None else length))
+        return read_sample(self.parts[source].samples, index), rng, self.parts[source].augment
 
 
 def batches(
-    rows: Dataset[TrainingRow], *, size: int, first: int, process: int = 0, processes: int = 1, workers: int = 0
+    rows: Mix, *, size: int, first: int, process: int = 0, processes: int = 1, workers: int = 0
 ) -> Iterator[dict[str, Tensor]]:
     """Yield batch `first`, `first + 1`, ... of endless rows, for one of several training processes.
 
     Batch n of process p holds the rows from (n * processes + p) * size on. With `workers`, rows are made in so many
     processes of one thread each.
+
+    Raises:
+        UserError: while it is read: more of the samples are bad than can be accepted, or a loading process was killed.
     """
+    numbers = _Numbers(size=size, first=first, process=process, processes=processes)
     loader = DataLoader(
         rows,
-        batch_sampler=_Numbers(size=size, first=first, process=process, processes=processes),
+        batch_sampler=numbers,
         num_workers=workers,
         collate_fn=collate,
         prefetch_factor=3 if workers else None,
         pin_memory=torch.cuda.is_available(),
     )
-    return iter(loader)
+    return _counted(iter(loader), numbers, rows)
 
 
-def collate(rows: Sequence[TrainingRow]) -> dict[str, Tensor]:
+def _counted(
+    loaded: Iterator[dict[str, Tensor]], numbers: Iterable[list[int]], rows: Mix
+) -> Iterator[dict[str, Tensor]]:
+    """Yield batches as they come, and refuse to when too many of the samples are bad."""
+    tally = Tally()
+    for batch_numbers in numbers:
+        try:
+            batch = next(loaded)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise UserError(
+                "A process that loads training data was killed, most likely for want of memory: go on with --resume "
+                "where more of it is free."
+            ) from error
+        skipped = batch["skipped"].tolist()
+        faults = (
+            fault
+            for number, count in zip(batch_numbers, skipped, strict=True)
+            if count
+            for fault in rows.faults(number)
+        )
+        tally.add(len(skipped) + int(sum(skipped)), int(sum(skipped)), faults)
+        yield batch
+
+
+def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     """Stack rows into a batch of tensors."""
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
 

@@ -1,4 +1,4 @@
-"""In which order training visits the samples of several sources: row n is sample k of source j, and nothing is remembered.
+"""In which order training visits the samples of several sources: row n is sample k of source j; nothing is remembered.
 
 Sources take turns by a rotation about the golden ratio, so that every short run of rows holds nearly their exact
 shares. The ratio is that of two neighbouring Fibonacci numbers: the turns repeat after 46,368 rows, which makes the

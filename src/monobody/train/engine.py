@@ -6,11 +6,12 @@
 Everything random in step n is a function of (seed, n), so a run that is killed and resumed from its last checkpoint
 draws the same loss curve as one that was not. A run is bounded by steps or by minutes; the learning rate follows a
 cosine over whichever it is. A machine that is there for a few minutes at a time trains in pieces: `Plan.pause_minutes`
-ends a piece with a checkpoint, `resume` begins the next one.
+ends a piece with a checkpoint, as Ctrl-C and SIGTERM do; `resume` begins the next one. Several processes make each step
+together (`train/processes.py`).
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from monobody.errors import UserError
+from monobody.errors import Interrupted, UserError
 from monobody.train import checkpoint
 from monobody.train.average import Averages
 from monobody.train.checkpoint import RunState
+from monobody.train.interrupt import StopRequest
 from monobody.train.log import RunLog
 from monobody.train.plan import Plan, Rhythm
+from monobody.train.processes import Agreement, join, mean_over_processes
 from monobody.train.progress import Progress
-from monobody.train.task import Batch, Task
+from monobody.train.step import Stepper
+from monobody.train.task import Task
 
 
 def fit(
@@ -40,25 +44,20 @@ def fit(
 
     Raises:
         UserError: accelerate is not installed; `out` holds a run and `resume` is off, or one of other settings; a
-            checkpoint is damaged or cannot be written; or the losses are no longer numbers.
+            checkpoint is damaged or cannot be written; the losses are no longer numbers; or there are fewer graphics
+            cards than processes.
+        Interrupted: the run was asked to stop before its end; it left a checkpoint.
     """
-    accelerator = _accelerator(plan)
+    accelerator = join(plan)
     main = accelerator.is_main_process
-    bare = dict(task.modules)
-    for module in bare.values():
+    for module in task.modules.values():
         module.to(accelerator.device).train()
-    averages = Averages(bare, plan.average_decay)
+    averages = Averages(task.modules, plan.average_decay)
     for group in _groups(task):
         group["peak_lr"] = group["lr"]
-    if main:
-        checkpoint.sweep(out / "checkpoints")
     start = state = _restore(task, averages, out, resume=resume, settings=settings)
     accelerator.wait_for_everyone()
-    wrapped = {name: accelerator.prepare(module) for name, module in bare.items()}
-    optimisers = [accelerator.prepare(optimiser) for optimiser in task.optimisers.values()]
-    batches = task.batches(
-        start.step * plan.accumulate, process=accelerator.process_index, processes=accelerator.num_processes
-    )
+    step, agree = Stepper(task, plan, accelerator), Agreement()
 
     logging = Rhythm(start, steps=plan.log_every)
     saving = Rhythm(start, minutes=plan.checkpoint_minutes, steps=plan.checkpoint_steps)
@@ -68,75 +67,60 @@ def fit(
     rows: list[tuple[RunState, dict[str, Tensor]]] = []
     began = time.monotonic() - start.seconds
 
-    with Progress(plan, start, shown=main) as progress:
-        over = plan.progress(start) >= 1
+    with Progress(plan, start, shown=main) as progress, StopRequest() as request:
+        batches = task.batches(
+            start.step * plan.accumulate, process=accelerator.process_index, processes=accelerator.num_processes
+        )
+        over, stopped = plan.progress(start) >= 1, False
         while not over:
-            task.modules = wrapped
             _seed(plan.seed, state.step, accelerator.process_index)
             rate = plan.rate(state)
             for group in _groups(task):
                 group["lr"] = group["peak_lr"] * rate
-            losses = _step(task, optimisers, batches, plan, accelerator)
+            losses = step(batches)
             averages.update(state.step)
-            seconds = _agreed(time.monotonic() - began, accelerator)
+            seconds, stopped = agree(time.monotonic() - began, request.made)
             state = replace(state, step=state.step + 1, seconds=seconds)
             rows.append((state, losses | {"rate": torch.tensor(rate)}))
 
             finished = plan.progress(state) >= 1
-            over = finished or pausing.due(state)
-            validate = finished or validating.due(state)
+            over = finished or stopped or pausing.due(state)
+            validate = finished or (validating.due(state) and not stopped)
             save = over or validate or saving.due(state)
             if save or logging.due(state):
                 progress.show(state, _flush(rows, log))
                 rows.clear()
             if validate:
-                task.modules = bare
                 if log is not None:
                     with averages.in_place():
                         state = _validate(task, state, log, progress)
                 validating.done(state)
             if save:
                 if main:
-                    _save(task, bare, averages, state, out, settings)
+                    _save(task, averages, state, out, settings)
                 accelerator.wait_for_everyone()
                 saving.done(state)
 
     if log is not None:
         log.close()
-    task.modules = bare
-    for name, module in bare.items():
+    if stopped and plan.progress(state) < 1:
+        raise Interrupted(f"Stopped after step {state.step}, with a checkpoint in {out}. --resume goes on from there.")
+    for name, module in task.modules.items():
         module.load_state_dict(averages.tensors[name])
         module.cpu().eval()
     return state
 
 
-def _step(task: Task, optimisers: list[Any], batches: Iterator[Batch], plan: Plan, accelerator: Any) -> dict[str, Any]:
-    """Make one step of the optimisers, over one or several batches, and return the mean of each loss."""
-    means: dict[str, Tensor] = {}
-    for _ in range(plan.accumulate):
-        batch = {name: value.to(accelerator.device, non_blocking=True) for name, value in next(batches).items()}
-        with accelerator.accumulate(*task.modules.values()):
-            losses = task.losses(batch)
-            accelerator.backward(torch.stack(list(losses.values())).sum())
-            for optimiser in optimisers:
-                if accelerator.sync_gradients and plan.clip_norm is not None:
-                    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-                    accelerator.clip_grad_norm_(parameters, plan.clip_norm)
-                optimiser.step()
-                optimiser.zero_grad()
-        for name, loss in losses.items():
-            share = loss.detach() / plan.accumulate
-            means[name] = means[name] + share if name in means else share
-    return means
-
-
 def _flush(rows: list[tuple[RunState, dict[str, Tensor]]], log: RunLog | None) -> dict[str, float]:
     """Write the steps made since the last time to the table and return their mean.
 
-    The losses of several steps cross from the device together: asking for each at once would stall a graphics card.
+    The losses of several steps cross from the device, and from the other processes, together: asking for each at once
+    would stall a graphics card.
     """
     names = list(rows[0][1])
-    values = torch.stack([torch.stack([losses[name].float().cpu() for name in names]) for _, losses in rows])
+    device = rows[0][1][names[0]].device
+    values = torch.stack([torch.stack([losses[name].float().to(device) for name in names]) for _, losses in rows])
+    values = mean_over_processes(values).cpu()
     if not torch.isfinite(values).all():
         raise UserError(
             f"The losses are no longer numbers after step {rows[-1][0].step}. Lower the learning rate and go on from "
@@ -163,7 +147,6 @@ def _validate(task: Task, state: RunState, log: RunLog, progress: Progress) -> R
 
 def _save(
     task: Task,
-    bare: Mapping[str, torch.nn.Module],
     averages: Averages,
     state: RunState,
     out: Path,
@@ -172,7 +155,7 @@ def _save(
     checkpoint.save(
         out / "checkpoints",
         state=state,
-        modules=bare,
+        modules=task.modules,
         averages=averages.tensors,
         optimisers=task.optimisers,
         settings=settings or {},
@@ -200,29 +183,3 @@ def _groups(task: Task) -> list[dict[str, Any]]:
 def _seed(seed: int, step: int, process: int) -> None:
     """Make dropout, and whatever else draws from torch's own generators, a function of the step."""
     torch.manual_seed(int(np.random.SeedSequence([seed, step, process]).generate_state(1, np.uint64)[0] >> 1))
-
-
-def _agreed(seconds: float, accelerator: Any) -> float:
-    """Return the main process's clock, so that all processes stop, validate and save at the same step."""
-    if accelerator.num_processes == 1:
-        return seconds
-    from accelerate.utils import broadcast
-
-    shared = torch.tensor(seconds, dtype=torch.float64, device=accelerator.device)
-    broadcast(shared)
-    return float(shared)
-
-
-def _accelerator(plan: Plan) -> Any:
-    try:
-        from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
-    except ImportError as error:
-        raise UserError("Training needs accelerate: pip install 'monobody[train]'") from error
-    # Accelerate keeps the precision of a process's first Accelerator for all later ones, and refuses another.
-    AcceleratorState._reset_state()
-    return Accelerator(
-        cpu=plan.device == "cpu",
-        mixed_precision="bf16" if plan.bf16 else "no",
-        gradient_accumulation_steps=plan.accumulate,
-    )
