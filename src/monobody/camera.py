@@ -23,6 +23,9 @@ from monobody.errors import UserError
 SMALLEST_SCALE = 0.01
 """Weak-perspective scales below (a body 100 times as tall as the crop, or a mirrored one) are taken as this."""
 
+NEAREST_M = 0.1
+"""No point of a body is nearer to the camera, metres."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
@@ -59,6 +62,21 @@ def fov_from_focal(focal_px: float, width_px: int) -> float:
 def project_weak(points_m: Array, camera: Array) -> Array:
     """Project points (*b, n, 3) into crop coordinates (*b, n, 2) by weak cameras (*b, 3) of (s, tx, ty)."""
     return camera[..., None, :1] * (points_m[..., :2] + camera[..., None, 1:])
+
+
+def project_through_picture(points_m: Array, camera: Array, view: Array) -> Array:
+    """Project points (*b, n, 3) as the whole picture's pinhole sees them, into crop coordinates (*b, n, 2).
+
+    The body stands where its weak camera (*b, 3) of (s, tx, ty) puts it before that pinhole, and ``view`` (*b, 3) says
+    where the crop lies before it: its centre from the principal point and its size, in focal lengths, along the crop's
+    axes. Points at the depth of the body's origin fall where :func:`project_weak` has them (CLIFF, section 3.2).
+    """
+    centre, size = view[..., None, :2], view[..., None, 2:]
+    depth_m = 2 / (camera[..., None, :1].clip(SMALLEST_SCALE, None) * size)
+    across = points_m[..., :2] + camera[..., None, 1:] + centre * depth_m
+    # A limb that reaches behind the camera, as it may while a network is young, is taken as just before it.
+    ahead = (points_m[..., 2:] + depth_m).clip(NEAREST_M, None)
+    return (across / ahead - centre) * 2 / size
 
 
 def project(points_cam_m: Array, focal_px: float, principal_px: tuple[float, float]) -> Array:

@@ -93,6 +93,10 @@ class Augment:
     """Standard deviation of the region's angle."""
     full_turn_share: float = 0.1
     """Share of samples turned by a uniformly random angle instead."""
+    even_shift_px: int = 0
+    """HMR's own moves: both directions by whole pixels of a 224 px crop, from -n to n - 1 with equal chances."""
+    even_zoom: tuple[float, float] = (1.0, 1.0)
+    """HMR's own scaling: the picture is then magnified by a factor between these with equal chances."""
     mirror_share: float = 0.5
     """Share of samples mirrored."""
     appearance: Appearance | None = field(default_factory=Appearance)
@@ -101,6 +105,9 @@ class Augment:
 
 NO_AUGMENT = Augment(shift=0, log_scale=0, turn_rad=0, full_turn_share=0, mirror_share=0, appearance=None)
 """Exactly the sample's own region: for validation."""
+
+HMR_AUGMENT = replace(NO_AUGMENT, even_shift_px=20, even_zoom=(0.8, 1.23), mirror_share=0.5)
+"""As HMR's authors trained: no turns, colours as they are."""
 
 
 def training_row(
@@ -148,8 +155,13 @@ def jitter(crop: Crop, rng: np.random.Generator, augment: Augment) -> Crop:
     angle = crop.angle_rad + turn * augment.turn_rad
     if rng.random() < augment.full_turn_share:
         angle = rng.uniform(-math.pi, math.pi)
-    centre = crop.to_picture(2 * augment.shift * np.array([shift_u, shift_v]))
-    return Crop((float(centre[0]), float(centre[1])), crop.size_px * math.exp(log_scale * augment.log_scale), angle)
+    shift, size = augment.shift * np.array([shift_u, shift_v]), crop.size_px * math.exp(log_scale * augment.log_scale)
+    if augment.even_shift_px > 0:
+        shift = shift + rng.integers(-augment.even_shift_px, augment.even_shift_px, size=2) / 224
+    if augment.even_zoom != (1.0, 1.0):
+        size /= rng.uniform(*augment.even_zoom)
+    centre = crop.to_picture(2 * shift)
+    return Crop((float(centre[0]), float(centre[1])), size, angle)
 
 
 def camera_of(sample: Sample) -> tuple[float, tuple[float, float]]:

@@ -10,7 +10,8 @@ arXiv:1812.07035): 157 numbers in all; with ``rotation="axis-angle"`` it is HMR'
 told how far the body of state_{t-1} is from them (`models/feedback.py`).
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -21,13 +22,16 @@ from monobody.body.landmarks import COUNT, Landmarks
 from monobody.body.model import Body
 from monobody.body.rotation import axis_angle_to_matrix, matrix_to_rotation_6d, rotation_6d_to_matrix
 from monobody.errors import UserError
-from monobody.models.backbone import resnet18, resnet50
+from monobody.models.backbone import resnet18, resnet34, resnet50
 from monobody.models.blaze import INPUT_SIZE, LANDMARKS, BlazeBackbone, BlazeFeatures, scale_landmarks
 from monobody.models.feedback import FeedbackRegressor
 from monobody.models.output import BETAS, JOINTS, HMROutput, standing_pose
 
 Rotation = Literal["6d", "axis-angle"]
-HMR_MODELS = ("hmr-small", "hmr-resnet18", "hmr-resnet50")
+RESNETS = {"hmr-resnet18": (resnet18, 512), "hmr-resnet34": (resnet34, 512), "hmr-resnet50": (resnet50, 1024)}
+"""Encoder and width of the regressor of each."""
+HMR_MODELS = ("hmr-small", *RESNETS)
+VIEW_NUMBERS = 3
 
 
 class IterativeRegressor(nn.Module):
@@ -128,43 +132,93 @@ Regressor = IterativeRegressor | BlazeRegressor
 
 
 class HMR(nn.Module):
-    """An encoder and an iterative regressor: RGB crops in, posed bodies out."""
+    """An encoder and an iterative regressor: RGB crops in, posed bodies out.
 
-    def __init__(self, name: str, encoder: nn.Module, regressor: Regressor, *, input_size: int) -> None:
+    With ``full_image`` the regressor is also told where the crop lies in its picture (CLIFF, Li et al., ECCV 2022,
+    arXiv:2208.00571): a person at the picture's edge is seen from the side, and the crop alone does not show it.
+    """
+
+    def __init__(
+        self, name: str, encoder: nn.Module, regressor: Regressor, *, input_size: int, full_image: bool = False
+    ) -> None:
         super().__init__()
         self.name = name
         self.input_size = input_size
+        self.full_image = full_image
         self.encoder = encoder
         self.regressor = regressor
         # Convolutions over channels that lie together are a fifth faster on processors.
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
-    def forward(self, images: Float[Tensor, "b 3 s s"]) -> list[HMROutput]:
-        """Return the estimate after every iteration for crops of ``input_size`` pixels with values in [0, 1]."""
-        return self.regressor(self.encoder(images))
+    def forward(self, images: Float[Tensor, "b 3 s s"], view: Float[Tensor, "b 3"] | None = None) -> list[HMROutput]:
+        """Return the estimate after every iteration for crops of ``input_size`` pixels with values in [0, 1].
+
+        ``view`` is wanted with ``full_image`` alone: each crop's centre from the principal point, and its size, in
+        focal lengths (``data.sample.view_of``).
+        """
+        features = self.encoder(images)
+        if not self.full_image:
+            return self.regressor(features)
+        if view is None:
+            raise ValueError("A network that knows the full picture's camera has to be told each crop's view.")
+        return self.regressor(torch.cat([features, view.to(features.dtype)], dim=1))
 
 
-def build_model(name: str, *, body: Body | None = None, rotation: Rotation = "6d", published: bool = True) -> HMR:
+def build_model(
+    name: str,
+    *,
+    body: Body | None = None,
+    rotation: Rotation = "6d",
+    size: int | None = None,
+    full_image: bool = False,
+    published: bool = True,
+) -> HMR:
     """Build one of the networks by its name, without trained weights of its own.
-
-    ``body`` is the one whose landmarks `hmr-small` compares with the picture's; the shipped one where left out.
 
     ``hmr-small`` starts from the published weights of BlazePose, unless ``published`` is off because a checkpoint
     will replace them; the ResNets start at random.
 
+    Args:
+        name: one of `HMR_MODELS`.
+        body: whose landmarks `hmr-small` compares with the picture's; the shipped one where left out.
+        rotation: how a ResNet's regressor writes rotations; `axis-angle` makes its state HMR's 85 numbers.
+        size: side of a ResNet's crops in pixels, 224 where left out.
+        full_image: whether a ResNet's regressor is told where the crop lies in its picture.
+        published: see above.
+
     Raises:
-        UserError: there is no network of that name.
+        UserError: there is no network of that name, or it does not come like this.
     """
     if name == "hmr-small":
+        if rotation != "6d" or size not in (None, INPUT_SIZE) or full_image:
+            raise UserError(
+                f"hmr-small takes crops of {INPUT_SIZE} pixels, has rotations of 6 numbers, and is not told about the "
+                "full picture: choose a ResNet for anything else."
+            )
         backbone = BlazeBackbone.load() if published else BlazeBackbone()
         encoder = BlazeEncoder(backbone)
         regressor = BlazeRegressor(Body.load() if body is None else body)
         return HMR(name, encoder, regressor, input_size=INPUT_SIZE)
-    if name == "hmr-resnet18":
-        encoder, hidden = resnet18(), 512
-    elif name == "hmr-resnet50":
-        encoder, hidden = resnet50(), 1024
-    else:
+    if name not in RESNETS:
         raise UserError(f"There is no network named {name!r}: choose one of {', '.join(HMR_MODELS)}.")
-    regressor = IterativeRegressor(encoder.output_size, hidden=hidden, rotation=rotation)
-    return HMR(name, encoder, regressor, input_size=224)
+    build, hidden = RESNETS[name]
+    encoder = build()
+    features = encoder.output_size + (VIEW_NUMBERS if full_image else 0)
+    regressor = IterativeRegressor(features, hidden=hidden, rotation=rotation)
+    return HMR(name, encoder, regressor, input_size=size or 224, full_image=full_image)
+
+
+def model_on_card(card: Mapping[str, Any], *, body: Body) -> HMR:
+    """Build the network that a weights file's card describes, for `models.storage.load_weights` to fill.
+
+    Raises:
+        UserError: the card names no network that there is.
+    """
+    return build_model(
+        str(card.get("model")),
+        body=body,
+        rotation=card.get("rotation", "6d"),
+        size=card.get("size"),
+        full_image=bool(card.get("full_image", False)),
+        published=False,
+    )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from monobody.body.kinematics import JointBody
-from monobody.camera import project_weak
+from monobody.camera import project_through_picture, project_weak
 from monobody.data.mix import fixed_rows
 from monobody.data.sample import Sample
 from monobody.errors import UserError
@@ -57,35 +57,56 @@ class LossWeights:
 
 
 def body_losses(
-    outputs: Sequence[HMROutput], batch: Mapping[str, Tensor], body: JointBody, weights: LossWeights
+    outputs: Sequence[HMROutput],
+    batch: Mapping[str, Tensor],
+    body: JointBody,
+    weights: LossWeights,
+    *,
+    full_image: bool = False,
 ) -> Batch:
-    """Return the weighted loss terms of a regressor's iterations against a batch's labels."""
+    """Return the weighted loss terms of a regressor's iterations against a batch's labels.
+
+    A term of weight 0 is left out. With `full_image` keypoints are those that the whole picture's camera sees, which
+    takes each row's `view`; they are compared in units of the crop all the same, so that large people weigh no more.
+    """
     terms: Batch = {}
     for output, share in zip(reversed(outputs), (1.0, *[weights.earlier] * (len(outputs) - 1)), strict=True):
         if share > 0:
-            for name, loss in _losses_of(output, batch, body, weights).items():
+            for name, loss in _losses_of(output, batch, body, weights, full_image).items():
                 terms[name] = share * loss + terms[name] if name in terms else share * loss
     return terms
 
 
-def _losses_of(output: HMROutput, batch: Mapping[str, Tensor], body: JointBody, weights: LossWeights) -> Batch:
+def _losses_of(
+    output: HMROutput, batch: Mapping[str, Tensor], body: JointBody, weights: LossWeights, full_image: bool
+) -> Batch:
     keypoints_m = body(output.rotations, output.betas)["cocoplus19"]
-    keypoints = project_weak(keypoints_m, output.camera)
-    compare = joint_loss if weights.squared_joints else joint_l1_loss
-    # Rows that were packed before betas had a flag of their own know them wherever they know the rotations.
-    parameters = parameter_loss(
-        output.rotations,
-        output.betas,
-        batch["rotations"],
-        batch["betas"],
-        batch["has_body"],
-        batch.get("has_betas", batch["has_body"]),
-    )
-    return {
-        "keypoints": weights.keypoints * keypoint_loss(keypoints, batch["keypoints_2d"], batch["visible"]),
-        "joints": weights.joints * compare(keypoints_m[:, :14], batch["joints_3d"], batch["has_joints_3d"]),
-        "parameters": weights.parameters * parameters,
-    }
+    terms: Batch = {}
+    if weights.keypoints > 0:
+        keypoints = _projected(keypoints_m, output.camera, batch if full_image else None)
+        terms["keypoints"] = weights.keypoints * keypoint_loss(keypoints, batch["keypoints_2d"], batch["visible"])
+    if weights.joints > 0:
+        compare = joint_loss if weights.squared_joints else joint_l1_loss
+        terms["joints"] = weights.joints * compare(keypoints_m[:, :14], batch["joints_3d"], batch["has_joints_3d"])
+    if weights.parameters > 0:
+        # Rows that were packed before betas had a flag of their own know them wherever they know the rotations.
+        has_body = batch["has_body"]
+        terms["parameters"] = weights.parameters * parameter_loss(
+            output.rotations,
+            output.betas,
+            batch["rotations"],
+            batch["betas"],
+            has_body,
+            batch.get("has_betas", has_body),
+        )
+    return terms
+
+
+def _projected(points_m: Tensor, camera: Tensor, rows: Mapping[str, Tensor] | None) -> Tensor:
+    """Return points in crop coordinates; through the whole picture's camera where rows tell about it."""
+    if rows is None:
+        return project_weak(points_m, camera)
+    return project_through_picture(points_m, camera, rows["view"])
 
 
 def adversarial_losses(
@@ -155,6 +176,7 @@ class HMRTask:
         self.stream = stream
         self.validation = validation
         self.weights = weights
+        self.full_image = model.full_image
         if conditioned:
             convolutions = [m for m in model.encoder.modules() if isinstance(m, nn.Conv2d) and m.weight.requires_grad]
             images = as_input(next(stream(0, 0, 1))["images"].cpu())
@@ -188,8 +210,8 @@ class HMRTask:
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         self.body.to(batch["images"].device)
-        outputs = self.modules["model"](as_input(batch["images"]))
-        losses = body_losses(outputs, batch, self.body, self.weights)
+        outputs = self.modules["model"](as_input(batch["images"]), batch["view"] if self.full_image else None)
+        losses = body_losses(outputs, batch, self.body, self.weights, full_image=self.full_image)
         if self.critic is not None:
             critic = self.modules["critic"]
             losses |= adversarial_losses(outputs, batch, critic, self.critic, self.weights.adversarial)
@@ -240,7 +262,7 @@ class Validation:
         headline = None
         if self.synthetic is not None:
             rows = self.synthetic
-            keypoints_m, keypoints = self._predict(model, body, rows["images"])
+            keypoints_m, keypoints = self._predict(model, body, rows)
             joints_m = keypoints_m[:, :14]
             numbers["synthetic_mpjpe_mm"] = float(mpjpe(joints_m, rows["joints_3d"]).mean())
             numbers["synthetic_pa_mpjpe_mm"] = float(pa_mpjpe(joints_m, rows["joints_3d"]).mean())
@@ -249,22 +271,25 @@ class Validation:
             headline = "synthetic_pa_mpjpe_mm"
         if self.photos is not None:
             rows = self.photos
-            _, keypoints = self._predict(model, body, rows["images"])
+            _, keypoints = self._predict(model, body, rows)
             numbers["real_pck_0.1"] = _pck(keypoints, rows, 0.1)
             numbers["real_pck_0.05"] = _pck(keypoints, rows, 0.05)
             pictures["photos"] = _drawn(rows, keypoints)
         return Findings(numbers=numbers, pictures=pictures, headline=headline)
 
-    def _predict(self, model: nn.Module, body: JointBody, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _predict(self, model: nn.Module, body: JointBody, rows: Batch) -> tuple[Tensor, Tensor]:
         """Return all keypoints in metres and in crop coordinates."""
         device = next(model.parameters()).device
         body.to(device)
+        full_image = isinstance(model, HMR) and model.full_image
         metres, crop = [], []
-        for part in images.split(self.batch):
-            output = model(as_input(part.to(device)))[-1]
+        for start in range(0, len(rows["images"]), self.batch):
+            part = {name: value[start : start + self.batch].to(device) for name, value in rows.items()}
+            images = as_input(part["images"])
+            output = (model(images, part["view"]) if full_image else model(images))[-1]
             keypoints_m = body(output.rotations, output.betas)["cocoplus19"]
             metres.append(keypoints_m.cpu())
-            crop.append(project_weak(keypoints_m, output.camera).cpu())
+            crop.append(_projected(keypoints_m, output.camera, part if full_image else None).cpu())
         return torch.cat(metres), torch.cat(crop)
 
 
