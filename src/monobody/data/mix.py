@@ -21,7 +21,6 @@ from monobody.data.order import Order
 from monobody.data.sample import NO_AUGMENT, Augment, Sample, TrainingRow, training_row
 from monobody.errors import UserError
 
-
 ATTEMPTS = 10
 """How many bad samples a row may meet one after the other; then it is a row without picture and labels."""
 _NOBODY = Sample(
