@@ -2,7 +2,7 @@
 
     python scripts/sort_by_error.py --data DATA [--model hmr-small] [--count 100] -o sheets
 
-Every n-th of the 500 validation photos of LSP Extended, the best ones first, in sheets of 20. Each tile shows the photo,
+Every n-th of the 500 validation photos of LSP Extended, best ones first, in sheets of 20. Each tile shows the photo,
 cut to the person, with the clicked joints in green, the body's in red, and the body; above it the photo's name and its
 mean error in hundredths of the person's size (the larger side of the box about the clicked joints, as in PCK).
 """
@@ -17,7 +17,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
 import monobody
-from monobody.data.datasets.lsp import LspExtended
+from monobody.data.datasets.lsp_extended import LspExtended
 from monobody.data.sample import Sample
 from monobody.evaluate.quick import joints_box
 
