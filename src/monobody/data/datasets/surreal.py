@@ -1,0 +1,228 @@
+"""SURREAL (Varol et al., CVPR 2017): SMPL bodies rendered before photos of rooms, moving as CMU's actors did.
+
+    ROOT/cmu/{train,val,test}/run{0,1,2}/01_01/01_01_c0001.mp4          T frames (mostly 100), 320 x 240
+                                               01_01_c0001_info.mat     pose, shape, joints, camera (MATLAB v5)
+                                               01_01_c0001_segm.mat     segm_1 ... segm_T: body parts (may be missing)
+
+(ROOT may also be the folder around `data` or `SURREAL`.) In `_info.mat`: `pose` (72, T), `shape` (10, T), `zrot`
+(T), `joints3D` (3, 24, T) in metres, `joints2D` (2, 24, T) in whole pixels, `camLoc` (3), `gender` (T; 0 female, 1
+male).
+
+Two things to know:
+
+- **The pictures are mirror images.** The camera that rendered them has the axes (0, 0, -1), (0, 1, 0), (-1, 0, 0) in
+  the world, a reflection. `joints2D` belongs to the mirrored picture, so a right hand is where the body's left hand is
+  named. Here every frame is mirrored back, as are the parts, so that the camera becomes a true one: x = z_world,
+  y = y_world, z = -x_world, which looks along -x; and left is left.
+- `pose` has the root in the motion capture's z-up world. The body stands before the camera with
+  ``Rx(90 deg) Rz(zrot) R_root``: SURREAL's world has y down.
+
+The focal length is 600 pixels (60 mm on a 32 mm sensor). Shapes belong to the female or male SMPL, so their space is
+"smpl_female" or "smpl_male" and no neutral body is trained on them. Runs differ in how much their clips overlap (50, 30
+and 70 %), so neighbouring clips of one run repeat each other; every tenth frame is kept.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from monobody.camera import project
+from monobody.data.marks import marks_from_joints
+from monobody.data.region import region_from_joints
+from monobody.data.sample import Sample
+from monobody.data.staging import rotation_x, rotation_z, to_matrices
+from monobody.data.video_frames import VideoFrames
+from monobody.errors import UserError
+
+LICENCE = "SURREAL licence: non-commercial research only, no redistribution."
+GET_IT = (
+    "Accept the licence at https://www.di.ens.fr/willow/research/surreal/data/ and unpack SURREAL_v1.tar.gz (86 GB), "
+    "or take the *.mp4, *_info.mat and *_segm.mat alone with its download script."
+)
+EVERY = 10
+EXPECTED = {"train": 534_209, "test": 119_466}
+"""A tenth of the paper's 5,342,090 and 1,194,662 frames; clips shorter than 100 frames leave some more."""
+
+Split = Literal["train", "val", "test"]
+FOCAL_PX, PRINCIPAL_PX, SIZE = 600.0, (160.0, 120.0), (320, 240)
+CAMERA_FROM_WORLD = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+"""Of the pictures as they are mirrored back here."""
+LARGEST_MISMATCH_PX = 1.5
+"""`joints2D` are rounded to whole pixels."""
+
+
+class Surreal(Sequence[Sample]):
+    """The kept frames of one split, clip by clip. Read them in order: a video starts over when asked to go back.
+
+    Args:
+        root: holds `cmu/`, or `data/cmu/`.
+        split: "train", "val" (a small part of "test") or "test".
+        every: keep every n-th frame of the videos.
+
+    Raises:
+        UserError: the folder holds no clip of the split.
+    """
+
+    def __init__(self, root: str | Path, split: Split = "train", *, every: int = EVERY) -> None:
+        folder = _home(Path(root)) / split
+        self.every = every
+        self.clips = sorted(path for path in folder.glob("run*/*/*_info.mat") if _video(path).is_file())
+        if not self.clips:
+            raise UserError(f"{folder} holds no run*/CLIP/*_info.mat with its video. {GET_IT}")
+        lengths = np.array([_frame_count(path) for path in self.clips])
+        self._ends = np.cumsum(-(-lengths // every))
+        self._open: tuple[int, dict[str, Any], VideoFrames] | None = None
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def name(self, index: int) -> str:
+        """Return where a sample comes from: run, clip and frame."""
+        clip, frame = self._find(index)
+        return f"{self.clips[clip].parts[-3]}/{_video(self.clips[clip]).stem}/{frame:03d}"
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        number, frame = self._find(index)
+        if self._open is None or self._open[0] != number:
+            path = self.clips[number]
+            self._open = (number, _read_clip(path, self.every), VideoFrames(_video(path)))
+        _, labels, video = self._open
+        return _sample(video[frame], labels, frame, str(self.clips[number]))
+
+    def _find(self, index: int) -> tuple[int, int]:
+        """Return a sample's clip and frame, from 0."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        index %= len(self)
+        clip = int(np.searchsorted(self._ends, index, side="right"))
+        return clip, self.every * (index - (int(self._ends[clip - 1]) if clip else 0))
+
+
+def samples(root: str | Path, split: Split = "train") -> Surreal:
+    """Return every tenth frame of a split."""
+    return Surreal(root, split)
+
+
+def check(root: str | Path) -> list[str]:
+    """Return what is missing, in words; nothing where train and test are there."""
+    home, words = _home(Path(root)), []
+    for split in ("train", "test"):
+        found = sorted((home / split).glob("run*/*/*_info.mat"))
+        if not found:
+            words.append(f"{home / split} holds no run*/CLIP/*_info.mat. {GET_IT}")
+            continue
+        mute = [path for path in found if not _video(path).is_file()]
+        bare = [path for path in found if not _parts_file(path).is_file()]
+        if mute:
+            words.append(f"{split}: {len(mute)} of {len(found)} clips lack their video, such as {_video(mute[0])}.")
+        if bare:
+            words.append(f"{split}: {len(bare)} of {len(found)} clips have no *_segm.mat; they get no masks and parts.")
+    return words
+
+
+def camera_root(root_aa: Float[np.ndarray, "3"], zrot_rad: float) -> Float[np.ndarray, "3 3"]:
+    """Return the rotation of the body into the camera of the pictures mirrored back, from `pose[:3]` and `zrot`."""
+    in_world = rotation_x(np.pi / 2) @ rotation_z(zrot_rad) @ to_matrices(root_aa)
+    return CAMERA_FROM_WORLD @ in_world
+
+
+def _sample(image: UInt8[np.ndarray, "h w 3"], labels: dict[str, Any], frame: int, name: str) -> Sample:
+    """Return one frame's sample, mirrored back.
+
+    Raises:
+        UserError: the frame has no joints (SURREAL has some such), or its picture is not 320 x 240.
+    """
+    if image.shape[:2] != SIZE[::-1]:
+        raise UserError(f"{name}: the video is {image.shape[1]} x {image.shape[0]} pixels, not 320 x 240.")
+    joints_world, seen = labels["joints3D"][..., frame].T, labels["joints2D"][..., frame].T
+    if not joints_world.any() or not np.isfinite(joints_world).all():
+        raise UserError(f"{name}: frame {frame} has no joints.")
+    rotations = to_matrices(labels["pose"][:, frame].reshape(24, 3))
+    rotations[0] = camera_root(labels["pose"][:3, frame], float(labels["zrot"][frame]))
+    joints_cam = (joints_world - labels["camLoc"]) @ CAMERA_FROM_WORLD.T
+    in_mirror = project(joints_cam, FOCAL_PX, PRINCIPAL_PX) * (-1, 1) + (SIZE[0], 0)
+    miss = float(np.median(np.abs(in_mirror - seen)))
+    if not miss <= LARGEST_MISMATCH_PX:
+        raise UserError(f"{name}: in frame {frame} joints2D are {miss:.1f} pixels from where joints3D are seen.")
+    marks = marks_from_joints(joints_cam, rotations)
+    keypoints = project(marks, FOCAL_PX, PRINCIPAL_PX).astype(np.float32)
+    parts = labels.get(f"segm_{frame + 1}")
+    parts = None if parts is None else np.ascontiguousarray(np.asarray(parts, np.uint8)[:, ::-1])
+    return Sample(
+        image=np.ascontiguousarray(image[:, ::-1]),
+        crop=region_from_joints(keypoints[:14]),
+        keypoints_px=keypoints,
+        visible=np.asarray(((keypoints >= 0) & (keypoints < SIZE)).all(-1), np.float32),
+        joints_cam_m=marks[:14].astype(np.float32),
+        rotations=rotations.astype(np.float32),
+        betas=labels["shape"][:, frame].astype(np.float32),
+        shape_space="smpl_male" if labels["gender"][frame] else "smpl_female",
+        focal_px=FOCAL_PX,
+        principal_px=PRINCIPAL_PX,
+        mask=None if parts is None else np.where(parts > 0, np.uint8(255), np.uint8(0)),
+        parts=parts,
+    )
+
+
+def _read_clip(path: Path, every: int) -> dict[str, Any]:
+    """Return a clip's labels, with the parts of the kept frames where there are any."""
+    wanted = ("pose", "shape", "joints2D", "joints3D", "zrot", "camLoc", "gender")
+    labels = _load(path, wanted)
+    count = labels["pose"].shape[-1] if "pose" in labels and labels["pose"].ndim == 2 else 1
+    # MATLAB drops trailing axes of one: a clip of a single frame has joints (3, 24).
+    shapes = {"pose": (72, count), "shape": (10, count), "joints2D": (2, 24, count), "joints3D": (3, 24, count)}
+    shapes |= {"zrot": (count,), "gender": (count,), "camLoc": (3,)}
+    for name, shape in shapes.items():
+        if name not in labels or labels[name].size != np.prod(shape):
+            raise UserError(f"{path} has no usable {name}: unpack it again.")
+        labels[name] = np.asarray(labels[name], np.float64).reshape(shape)
+    if _parts_file(path).is_file():
+        labels |= _load(_parts_file(path), tuple(f"segm_{frame + 1}" for frame in range(0, count, every)))
+    return labels
+
+
+def _load(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise UserError("Reading SURREAL needs scipy: pip install 'monobody[train]'.") from error
+    try:
+        return loadmat(path, variable_names=list(names))
+    except Exception as error:  # A torn file fails in whatever way scipy's reader can fail.
+        raise UserError(f"{path} is damaged or no MATLAB file ({error}): unpack it again.") from error
+
+
+def _frame_count(path: Path) -> int:
+    """Return how many frames a clip has without reading it."""
+    try:
+        from scipy.io import whosmat
+    except ImportError as error:
+        raise UserError("Reading SURREAL needs scipy: pip install 'monobody[train]'.") from error
+    try:
+        return next(shape[1] for name, shape, _ in whosmat(path) if name == "pose")
+    except Exception:
+        # One sample, which says what is wrong when it is read, and is counted as skipped then.
+        return 1
+
+
+def _home(root: Path) -> Path:
+    """Return the folder with the splits."""
+    places = (root / "cmu", root / "data" / "cmu", root / "SURREAL" / "data" / "cmu", root)
+    return next((place for place in places if place.is_dir() and place.name == "cmu"), root / "cmu")
+
+
+def _video(info: Path) -> Path:
+    return info.with_name(info.name.removesuffix("_info.mat") + ".mp4")
+
+
+def _parts_file(info: Path) -> Path:
+    return info.with_name(info.name.removesuffix("_info.mat") + "_segm.mat")
