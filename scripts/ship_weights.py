@@ -22,7 +22,7 @@ from monobody.evaluate.quick import SYNTHETIC, estimate_joints, evaluate_quick, 
 from monobody.files import atomic_write, sha256_of
 from monobody.fit.lift import Lift
 from monobody.hub import WEIGHTS
-from monobody.models.hmr import build_model
+from monobody.models.hmr import model_on_card
 from monobody.models.storage import load_weights, read_card, save_weights
 from monobody.predict.predictor import load
 
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where to write; the package's weights/ where left out")
     arguments = parser.parse_args()
     card, body = read_card(arguments.weights), Body.load()
-    model = Lift(body) if card["model"] == "lift" else build_model(card["model"], body=body, published=False)
+    model = Lift(body) if card["model"] == "lift" else model_on_card(card, body=body)
     load_weights(model, arguments.weights, body_digest=body.digest)
     out = arguments.out or WEIGHTS / f"{card['model']}.safetensors"
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():

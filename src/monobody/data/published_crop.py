@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from monobody.data.crop import Crop, hmr_crop
-from monobody.data.mix import Samples
+from monobody.data.faults import Samples
 from monobody.data.sample import Sample
 
 CROP_PX = 224

@@ -20,7 +20,7 @@ from monobody.errors import UserError
 from monobody.fit.lift import Lift
 from monobody.hub import DEFAULT_MODEL, find_weights
 from monobody.image import Picture, picture_from_array, read_image
-from monobody.models.hmr import build_model
+from monobody.models.hmr import model_on_card
 from monobody.models.storage import load_weights, read_card
 from monobody.predict.detect import Detection, Detector, find_detector
 from monobody.predict.estimate import Estimator, LandmarkEstimator, MeanPose, PixelEstimator
@@ -181,7 +181,7 @@ def load(
         load_weights(lift, path, body_digest=loaded.digest)
         estimator: Estimator = LandmarkEstimator(lift, target)
     else:
-        network = build_model(str(card.get("model")), body=loaded, rotation=card.get("rotation", "6d"), published=False)
+        network = model_on_card(card, body=loaded)
         load_weights(network, path, body_digest=loaded.digest)
         estimator = PixelEstimator(network, target)
     return Predictor(estimator, loaded, model=name, terms=card.get("terms", "unknown: the weights' card does not say"))

@@ -1,5 +1,7 @@
 """`monobody train RECIPE`: from a recipe's name and a folder of data (`train/sources.py`) to a weights file."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ import torch
 
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
+from monobody.data.prepared import read_manifest
 from monobody.errors import UserError
 from monobody.fit.lift import WEIGHTS, Lift
 from monobody.models.backbone import ResNet
@@ -20,8 +23,11 @@ from monobody.train.engine import fit
 from monobody.train.feature_task import FeatureTask, cache_features
 from monobody.train.hmr_task import HMRTask, freeze_early
 from monobody.train.lift_run import PHOTO_TERMS, TERMS, train_lift
-from monobody.train.recipes import Recipe, find_recipe
-from monobody.train.sources import photos_of, stream, validation_of
+from monobody.train.mixture import LSP_EXTENDED, SYNTHETIC, available, described
+from monobody.train.processes import is_main, join, main_first
+from monobody.train.recipe import Recipe
+from monobody.train.recipes import find_recipe
+from monobody.train.sources import real_bodies_of, stream, validation_of
 
 CACHED_SEED = 1_000
 """Added to the seed of cached rows, so that training end to end begins with rows the regressor has not learnt yet."""
@@ -65,10 +71,17 @@ def train(
     if minutes is not None:
         plan = replace(plan, minutes=minutes, steps=None)
     recipe = replace(recipe, plan=plan)
+    join(plan)
     body = Body.load()
     if recipe.model == "lift":
         return train_lift(recipe.lift, plan, body, data, out, resume=resume, start=start)
-    model = build_model(recipe.model, body=body)
+    shares, missing = available(recipe, data)
+    if missing and is_main():
+        print(missing, file=sys.stderr, flush=True)
+    recipe = replace(recipe, mixture=shares)
+    model = build_model(
+        recipe.model, body=body, rotation=recipe.rotation, size=recipe.size, full_image=recipe.full_image
+    )
     if start is not None and start.suffix == ".pth" and isinstance(model.encoder, ResNet):
         model.encoder.load_imagenet(start)
     elif start is not None:
@@ -97,14 +110,23 @@ def begin_with_lifter(model: HMR, body: Body) -> None:
 
 def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: Path, *, resume: bool) -> RunState:
     joints = JointBody.from_body(body, ("cocoplus19",))
-    validation = validation_of(recipe, data, model.input_size)
+    # The main process alone measures.
+    measured = recipe if is_main() else replace(recipe, validation_synthetic=0, validation_photos=0)
+    validation = validation_of(measured, data, model.input_size)
     if recipe.cached is not None and not checkpoint.complete(out / "checkpoints"):
         stage = recipe.cached
         folder = out / "features"
         rows = stream(recipe, data, model.input_size, seed=recipe.plan.seed + CACHED_SEED)
-        cache_features(model, rows, folder, batches=-(-stage.rows // recipe.batch), report=_counted(recipe))
+        with main_first():
+            cache_features(model, rows, folder, batches=-(-stage.rows // recipe.batch), report=_counted(recipe))
         first = FeatureTask(
-            model, joints, folder, validation, weights=recipe.weights, rate=stage.rate, batch=stage.batch
+            model,
+            joints,
+            folder,
+            validation,
+            weights=replace(recipe.weights, adversarial=0.0),
+            rate=stage.rate,
+            batch=stage.batch,
         )
         fit(first, replace(recipe.plan, steps=stage.steps, minutes=None), out / "regressor", resume=True)
     if recipe.frozen_residuals or recipe.frozen_depthwise:
@@ -118,12 +140,16 @@ def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: P
         regressor_rate=recipe.regressor_rate,
         encoder_rate=recipe.encoder_rate,
         conditioned=recipe.conditioned,
+        weight_decay=recipe.weight_decay,
+        bodies=real_bodies_of(data) if recipe.weights.adversarial > 0 else None,
+        critic_rate=recipe.critic_rate,
     )
     state = fit(task, recipe.plan, out, resume=resume, settings=asdict(recipe))
     settle(model)
     # Half precision as long as the file stays small enough to be sent around.
     large = sum(parameter.numel() for parameter in model.parameters()) > LARGEST_HALF
-    save_weights(model, out / "weights.safetensors", card=_card(recipe, body, data, state), int8=large)
+    if is_main():
+        save_weights(model, out / "weights.safetensors", card=_card(recipe, body, data, state), int8=large)
     return state
 
 
@@ -139,14 +165,32 @@ def _counted(recipe: Recipe) -> Any:
 
 
 def _card(recipe: Recipe, body: Body, data: Path | None, state: RunState) -> dict[str, Any]:
-    photos = recipe.photo_share > 0 and photos_of(data, "train") is not None
+    photos = [name for name in recipe.shares() if name != SYNTHETIC]
     people = "synthetic people (poses: CMU motion capture, Mesh2Motion, DeepMimic, MakeHuman)"
+    sources = described(recipe.shares()).replace("synthetic people", people).replace(LSP_EXTENDED, "LSP Extended")
     return {
         "model": recipe.model,
+        "rotation": recipe.rotation,
+        "size": recipe.size,
+        "full_image": recipe.full_image,
+        "crop": recipe.crop,
         "body_digest": body.digest,
         "recipe": recipe.name,
-        "data": f"{people}; 2D joints of LSP Extended" if photos else people,
-        "terms": PHOTO_TERMS if photos else TERMS,
+        "data": sources,
+        "terms": terms_of(photos, data),
         "steps": state.step,
         "minutes": round(state.seconds / 60, 1),
     }
+
+
+def terms_of(photos: Sequence[str], data: Path | None) -> str:
+    """Return on what terms weights may be used that learnt from these sets, besides synthetic people."""
+    if not photos:
+        return TERMS
+    if list(photos) == [LSP_EXTENDED]:
+        return PHOTO_TERMS
+    assert data is not None
+    folders = {name: data / "prepared" / name for name in photos}
+    known = {name: read_manifest(folder)["licence"] for name, folder in folders.items() if folder.is_dir()}
+    known = dict.fromkeys(photos, "licence not stated") | known
+    return "research use, as far as these allow it: " + "; ".join(f"{name}: {terms}" for name, terms in known.items())

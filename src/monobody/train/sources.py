@@ -6,65 +6,77 @@ The folder holds what is there of
     pose_bank.npz                  motion capture on the body (scripts/build_pose_bank.py)
     textures/                      skins, clothes, backgrounds for synthetic people
     synthetic/*.tar                synthetic people rendered before (scripts/render_synthetic.py)
+    prepared/NAME/                 published data sets (`monobody prepare NAME`), and banks of bodies alone
 or, packed for another machine by scripts/pack_for_device.py, `photos_train.npz` in place of the photos.
-Without photos training is on synthetic people alone. These are rendered as they are needed unless some were before;
-without a bank they take poses from the shipped prior, without textures they wear procedural ones.
+What takes the place of sets that are missing is told in `train/mixture.py`. Synthetic people are rendered as they are
+needed unless some were before; without a bank they take poses from the shipped prior, without textures they wear
+procedural ones.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 
-from monobody.data.mix import Mix, Part, Samples, batches
+from monobody.data.faults import Samples, usable
+from monobody.data.mix import Mix, Part, batches
 from monobody.data.packed import PackedSamples
 from monobody.data.pose_bank import PoseBank
-from monobody.data.sample import Augment, Sample
+from monobody.data.prepared import Prepared
+from monobody.data.published_crop import MPII_SHOULDER_TO_HIP_PX, SHOULDER_TO_HIP_PX, with_published_crops
+from monobody.data.real_bodies import RealBodies
+from monobody.data.sample import Sample
 from monobody.data.shards import SampleFiles
-from monobody.train.hmr_task import BatchStream, Validation
-from monobody.train.recipes import Recipe
+from monobody.data.staging import sample_betas
+from monobody.errors import UserError
+from monobody.train.hmr_task import BatchStream, RealBodySource, Validation
+from monobody.train.mixture import LSP_EXTENDED, SYNTHETIC, available
+from monobody.train.recipe import Recipe
 from monobody.train.task import Batch
 
 if TYPE_CHECKING:
     from monobody.body.prior import PosePrior
 
-SYNTHETIC_SEED, VALIDATION_SEED = 1, 2
+SYNTHETIC_SEED, VALIDATION_SEED, BODY_SEED = 1, 2, 3
 
 
 def stream(recipe: Recipe, data: Path | None, size: int, *, seed: int | None = None) -> BatchStream:
     """Return a recipe's endless batches of `size` pixel crops.
 
     Args:
-        recipe: says how much of them are photos, and who draws the people.
+        recipe: says which sets they come from, how crops are placed and moved, and who draws the people.
         data: the folder; None for procedural people alone.
         size: side of the crops in pixels.
         seed: names the stream; the recipe's seed where left out.
     """
     seed = recipe.plan.seed if seed is None else seed
-    photos = photos_of(data, "train")
-    share = recipe.photo_share if photos is not None else 0.0
-    if recipe.draw_on_device:
-        return _drawn_stream(recipe, data, photos, share, size, seed)
-    parts = []
-    if share < 1:
-        rendered = sorted((data / "synthetic").glob("*.tar")) if data is not None else []
-        people = SampleFiles(*rendered) if rendered else people_of(data, seed=SYNTHETIC_SEED)
-        parts.append(Part(samples=people, share=1 - share, augment=Augment()))
-    if photos is not None:
-        parts.append(Part(samples=photos, share=share, augment=Augment()))
-    mix = Mix(parts, size=size, seed=seed)
+    shares, _ = available(recipe, data)
+    if recipe.draw_on_device and SYNTHETIC in shares:
+        return _drawn_stream(recipe, data, shares, size, seed)
+    mix = Mix([_part(recipe, data, name, share) for name, share in shares.items()], size=size, seed=seed)
     return lambda first, process, processes: batches(
         mix, size=recipe.batch, first=first, process=process, processes=processes, workers=recipe.workers
     )
 
 
-def _drawn_stream(
-    recipe: Recipe, data: Path | None, photos: Sequence[Sample] | None, share: float, size: int, seed: int
-) -> BatchStream:
+def _part(recipe: Recipe, data: Path | None, name: str, share: float) -> Part:
+    """Return one set of a mixture as its recipe wants it."""
+    samples = samples_of(name, data)
+    if recipe.crop == "hmr":
+        hip = MPII_SHOULDER_TO_HIP_PX if name == "mpii" else SHOULDER_TO_HIP_PX
+        samples = with_published_crops(samples, shoulder_to_hip_px=hip)
+    return Part(samples=samples, share=share, augment=recipe.augment)
+
+
+def _drawn_stream(recipe: Recipe, data: Path | None, shares: Mapping[str, float], size: int, seed: int) -> BatchStream:
     """Return batches whose photos come from worker processes and whose people are drawn where the network trains."""
-    photo_count = round(share * recipe.batch)
+    if recipe.crop == "hmr":
+        raise UserError(f"{recipe.name}: people who are drawn on the device have no HMR crops. Draw them beforehand.")
+    photos = {name: share for name, share in shares.items() if name != SYNTHETIC}
+    photo_count = round(recipe.batch * sum(photos.values()) / sum(shares.values()))
 
     def endless(first: int, process: int, processes: int) -> Iterator[Batch]:
         from monobody.data.synthetic_torch import TorchPeople
@@ -72,10 +84,11 @@ def _drawn_stream(
 
         on_card = torch.cuda.is_available() and recipe.plan.device != "cpu"
         device = torch.device("cuda", torch.cuda.current_device()) if on_card else torch.device("cpu")
-        people = TorchPeople(_poses(data), Textures.load(_textures(data)), device=device, size=size, seed=seed)
+        textures = Textures.load(_textures(data))
+        people = TorchPeople(_poses(data), textures, device=device, size=size, seed=seed, augment=recipe.augment)
         loaded = None
-        if photos is not None and photo_count > 0:
-            mix = Mix([Part(samples=photos, share=1.0, augment=Augment())], size=size, seed=seed)
+        if photo_count > 0:
+            mix = Mix([_part(recipe, data, name, share) for name, share in photos.items()], size=size, seed=seed)
             loaded = batches(
                 mix, size=photo_count, first=first, process=process, processes=processes, workers=recipe.workers
             )
@@ -96,11 +109,46 @@ def validation_of(recipe: Recipe, data: Path | None, size: int) -> Validation:
     photos = photos_of(data, "validation") or []
     # Spread over the validation list, which follows the order of the data set.
     stride = max(len(photos) // max(recipe.validation_photos, 1), 1)
-    return Validation(
-        synthetic=[people[number] for number in range(recipe.validation_synthetic)],
-        photos=[photos[number] for number in range(0, len(photos), stride)][: recipe.validation_photos],
-        size=size,
+    chosen = range(0, len(photos), stride)[: recipe.validation_photos]
+    sets = ((people, range(recipe.validation_synthetic), "synthetic people"), (photos, chosen, "validation photos"))
+    synthetic, real = (
+        usable(with_published_crops(samples) if recipe.crop == "hmr" else samples, indices, what=what)
+        for samples, indices, what in sets
     )
+    return Validation(synthetic=synthetic, photos=real, size=size)
+
+
+def samples_of(name: str, data: Path | None) -> Samples:
+    """Return the training samples of a set that is there, by its name in a mixture."""
+    if name == SYNTHETIC:
+        rendered = sorted((data / "synthetic").glob("*.tar")) if data is not None else []
+        return SampleFiles(*rendered) if rendered else people_of(data, seed=SYNTHETIC_SEED)
+    if name == LSP_EXTENDED and (photos := photos_of(data, "train")) is not None:
+        return photos
+    assert data is not None
+    return Prepared(data / "prepared" / name)
+
+
+def real_bodies_of(data: Path | None) -> RealBodySource:
+    """Return the real bodies that a critic compares with: motion capture of the folder, else the shipped prior's.
+
+    Banks that `monobody prepare amass` and `mosh` wrote are drawn from as well, in proportion to their poses.
+    """
+    paths = [] if data is None else [data / "pose_bank.npz", *sorted((data / "prepared").glob("*/bank.npz"))]
+    banks = [PoseBank.load(path) for path in paths if path.is_file()]
+    if banks:
+        return RealBodies(banks=banks)
+    from monobody.body.prior import PosePrior
+
+    prior = PosePrior.load()
+
+    def bodies(number: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng((BODY_SEED, number))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        betas = np.stack([sample_betas(rng) for _ in range(count)])
+        return prior.sample(count, generator)[:, 1:].numpy(), betas
+
+    return bodies
 
 
 def people_of(data: Path | None, *, seed: int, held_out: bool = False) -> Samples:
@@ -116,7 +164,7 @@ def photos_of(data: Path | None, split: Literal["train", "validation"]) -> Seque
         return PackedSamples(data / f"photos_{split}.npz")
     if data is None or not (data / "lsp_extended").is_dir():
         return None
-    from monobody.data.datasets.lsp import LspExtended
+    from monobody.data.datasets.lsp_extended import LspExtended
     from monobody.data.located import Located
 
     photos = LspExtended(data / "lsp_extended", split)
