@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 from tyro.conf import Positional, UseAppendAction, arg
 
-from monobody.errors import UserError
+from monobody.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
     from monobody.predict.batch import Outcome
@@ -99,30 +99,113 @@ def synthesize(
     return OK
 
 
+def prepare(
+    name: Annotated[Positional[str | None], arg(metavar="NAME")] = None,
+    *,
+    root: Path | None = None,
+    out: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    split: str | None = None,
+    workers: int = 2,
+    partial: bool = False,
+    list: bool = False,
+) -> int:
+    """Turn a published data set, as it was downloaded, into the shards that training reads.
+
+    Args:
+        name: Which data set; --list tells which there are.
+        root: Folder of the data set, laid out as it comes; docs/datasets.md shows how.
+        out: Folder for the shards and their manifest, for this set alone.
+        split: Which part of the set; its first where left out.
+        workers: Processes.
+        partial: Prepare what is there where something is missing.
+        list: Print the data sets: what they are, on what terms, where to get them.
+    """
+    from monobody.data.prepare import prepare as run
+    from monobody.data.prepare import summary, table
+
+    if list:
+        print(table())
+        return OK
+    if name is None or root is None or out is None:
+        raise UserError("Give a data set and its folders: monobody prepare NAME --root DIR --out DIR, or --list.")
+    ensure_writable(out)
+    print(summary(run(name, root, out, split=split, workers=workers, partial=partial), out))
+    return OK
+
+
 def train(
-    recipe: Positional[str],
+    recipe: Annotated[Positional[str | None], arg(metavar="RECIPE")] = None,
     *,
     data: Path | None = None,
     out: Annotated[Path, arg(aliases=["-o"])] = Path("runs/train"),
     minutes: float | None = None,
     resume: bool = False,
     start: Path | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    backbone: str | None = None,
+    size: int | None = None,
+    mixture: Annotated[str | None, arg(metavar="NAME=SHARE,...")] = None,
+    workers: int | None = None,
     device: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+    list: bool = False,
 ) -> int:
     """Train a network by one of the recipes.
 
     Args:
-        recipe: Name of the recipe; an unknown one lists them all.
+        recipe: Name of the recipe; --list tells which there are, docs/training.md which to take.
         data: Folder with photos, motion capture and textures; else $MONOBODY_DATA; else all is procedural.
         out: Folder for checkpoints and logs.
         minutes: Length of the whole run, instead of the recipe's.
         resume: Go on where the run in this folder stopped.
         start: Weights file to begin with; for a ResNet also torchvision's ImageNet .pth.
+        steps: Length of the whole run in steps, instead of the recipe's.
+        batch: Rows in a batch of each process, instead of the recipe's.
+        backbone: small, resnet18, resnet34, resnet50, instead of the recipe's.
+        size: Side of a ResNet's crops in pixels, instead of the recipe's.
+        mixture: Data sets and how often each is drawn, instead of the recipe's: h36m=0.35,coco=0.45,synthetic=0.2.
+        workers: Processes that make rows, instead of the recipe's.
         device: auto, cpu, cuda.
+        devices: Processes on this machine that train together, one a graphics card.
+        nodes: Machines that train together; run the same command on each, as docs/scale.md shows.
+        list: Print the recipes.
     """
+    if list:
+        from monobody.train.recipes import table
+
+        print(table())
+        return OK
+    if recipe is None:
+        raise UserError("Say which recipe to train by: monobody train RECIPE. --list tells which there are.")
+    from monobody.train.launch import is_launched, launch
+
+    data = data or _known_data()
+    if (devices, nodes) != (1, 1) and not is_launched():
+        options = {
+            "data": data, "out": out, "minutes": minutes, "resume": resume, "start": start, "steps": steps,
+            "batch": batch, "backbone": backbone, "size": size, "mixture": mixture, "workers": workers,
+            "device": device,
+        }  # fmt: skip
+        return launch("train", recipe, options, devices=devices, nodes=nodes, device=device)
+    from monobody.train.processes import leave
+    from monobody.train.recipe import changed, parse_mixture
+    from monobody.train.recipes import find_recipe
     from monobody.train.run import train as run
 
-    run(recipe, data=data or _known_data(), out=out, minutes=minutes, resume=resume, device=device, start=start)
+    chosen = changed(
+        find_recipe(recipe),
+        minutes=minutes,
+        steps=steps,
+        batch=batch,
+        backbone=backbone,
+        size=size,
+        mixture=None if mixture is None else parse_mixture(mixture),
+        workers=workers,
+    )
+    run(chosen, data=data, out=out, resume=resume, device=device, start=start)
+    leave()
     return OK
 
 
@@ -186,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"monobody {__version__}")
         return OK
-    verbs = {verb.__name__: verb for verb in (predict, synthesize, train, evaluate, body, models, doctor)}
+    verbs = {verb.__name__: verb for verb in (predict, synthesize, prepare, train, evaluate, body, models, doctor)}
     try:
         return tyro.extras.subcommand_cli_from_dict(
             verbs,
@@ -196,11 +279,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
         )
     except UserError as error:
-        print(f"monobody: {error}", file=sys.stderr)
+        _say(error)
         return REFUSED
-    except KeyboardInterrupt:
-        print("monobody: interrupted; what was finished is kept.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        _say(error if error.args else Interrupted("interrupted; what was finished is kept."))
         return INTERRUPTED
+
+
+def _say(error: BaseException) -> None:
+    """Print a sentence, or leave it to the process that launched this one."""
+    if "monobody.train.launch" in sys.modules:
+        from monobody.train.launch import leave_sentence
+
+        if leave_sentence(error):
+            return
+    print(f"monobody: {error}", file=sys.stderr)
 
 
 def ensure_writable(folder: Path) -> None:

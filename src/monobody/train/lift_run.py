@@ -21,6 +21,7 @@ from monobody.train.checkpoint import RunState
 from monobody.train.engine import fit
 from monobody.train.lift_task import LiftSettings, LiftTask
 from monobody.train.plan import Plan
+from monobody.train.processes import is_main
 
 TERMS = "Apache-2.0"
 PHOTO_TERMS = "research use: trained with LSP Extended, whose licence is not stated"
@@ -44,6 +45,8 @@ def train_lift(
     bank = PoseBank.load(data / "pose_bank.npz")
     task = LiftTask(lift, bank, settings, readings=training, held_out_readings=validation)
     state = fit(task, plan, out, resume=resume)
+    if not is_main():
+        return state
     with torch.no_grad():
         found = task.validate().numbers
     save_weights(lift, out / "weights.safetensors", card=_card(body, training, state, found), int8=False)
