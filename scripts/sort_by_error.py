@@ -53,8 +53,10 @@ def _tile(
     """Cut out the square about the person and mark the joints."""
     centre, side = (box[:2] + box[2:]) / 2, 1.15 * float((box[2:] - box[:2]).max())
     low = centre - side / 2
-    corners = tuple(round(float(value)) for value in (*low, *(low + side)))
-    square = Image.fromarray(overlay).crop(corners).resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC)
+    left, top, right, bottom = (round(float(value)) for value in (*low, *(low + side)))
+    square = (
+        Image.fromarray(overlay).crop((left, top, right, bottom)).resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC)
+    )
     pen = ImageDraw.Draw(square)
     for points, colour in ((clicked, (60, 230, 60)), (predicted, (240, 50, 50))):
         for x, y in (points - low) * TILE_PX / side:
