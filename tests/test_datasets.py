@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from monobody.body.skeleton import SKELETONS
-from monobody.data.datasets import clothing_coparsing, lsp
+from monobody.data.datasets import clothing_coparsing, lsp_extended
 from monobody.errors import UserError
 
 
@@ -26,7 +26,7 @@ def test_lsp_in_its_own_layout(tmp_path: Path) -> None:
     joints[:, 2] = 1
     joints[5, :, 1] = (-7, -8, 0)  # The left ankle of the second person is hidden.
     joints[:, 2, 2] = 0  # Nobody clicked on the third photo.
-    people = lsp.LspExtended(write_lsp(tmp_path, joints))
+    people = lsp_extended.LspExtended(write_lsp(tmp_path, joints))
     assert people.names == ["im00001", "im00002"]
     sample = people[1]
     assert sample.image.shape == (80, 60, 3)
@@ -39,17 +39,17 @@ def test_lsp_in_its_own_layout(tmp_path: Path) -> None:
 
 def test_a_file_of_another_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="older LSP"):
-        lsp.LspExtended(write_lsp(tmp_path, np.zeros((3, 14, 2))))
+        lsp_extended.LspExtended(write_lsp(tmp_path, np.zeros((3, 14, 2))))
     with pytest.raises(UserError, match=r"joints\.mat"):
-        lsp.LspExtended(tmp_path / "nowhere")
+        lsp_extended.LspExtended(tmp_path / "nowhere")
 
 
 def test_splits_are_disjoint_and_complete(monobody_data: Path) -> None:
     folder = monobody_data / "lsp_extended"
-    train, validation = lsp.LspExtended(folder, "train"), lsp.LspExtended(folder, "validation")
+    train, validation = lsp_extended.LspExtended(folder, "train"), lsp_extended.LspExtended(folder, "validation")
     assert len(validation) == 500
     assert not set(train.names) & set(validation.names)
-    assert len(train) + len(validation) == len(lsp.LspExtended(folder))
+    assert len(train) + len(validation) == len(lsp_extended.LspExtended(folder))
     photos = {
         split: clothing_coparsing.photo_names(monobody_data / "clothing_coparsing", split) for split in lsp_splits()
     }
@@ -63,7 +63,7 @@ def lsp_splits() -> list[str]:
 
 def test_lsps_left_is_the_persons_own(monobody_data: Path) -> None:
     """Standing people who face the camera have their left on the picture's right; more do than turn their back."""
-    people = lsp.LspExtended(monobody_data / "lsp_extended", "validation")
+    people = lsp_extended.LspExtended(monobody_data / "lsp_extended", "validation")
     joints, visible = people.joints[..., :2], people.joints[..., 2] > 0
     names = SKELETONS["lsp14"].joints
     left, right, top, hip = (names.index(n) for n in ("left_shoulder", "right_shoulder", "head_top", "left_hip"))

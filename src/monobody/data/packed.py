@@ -6,7 +6,6 @@ of `data/shards.py` beside them. A tar would spend as much again on its headers.
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -90,5 +89,4 @@ def surroundings(sample: Sample, *, region_px: int, reach: float = 0.65) -> Samp
     x1, y1 = min(int(np.ceil(x + half)), width), min(int(np.ceil(y + half)), height)
     if x1 - x0 < 8 or y1 - y0 < 8:
         x0, y0, x1, y1 = 0, 0, width, height
-    window = cut(replace(sample, mask=None, parts=None), x0, y0, x1, y1)
-    return resized(window, min(region_px / sample.crop.size_px, 1.0))
+    return resized(cut(sample, x0, y0, x1, y1), min(region_px / sample.crop.size_px, 1.0))

@@ -1,82 +1,74 @@
-"""Leeds Sports Pose Extended (Johnson & Everingham, CVPR 2011): sports photos, 14 joints clicked by crowd workers.
+"""Leeds Sports Pose (Johnson & Everingham, BMVC 2010): 2,000 sports photos, 14 joints clicked with care.
 
-    lsp_extended/
-      images/im00001.jpg ...
-      joints.mat            `joints`, 14 x 3 x N: x, y, flag, in LSP's order, left and right the person's own
+    lsp/
+      images/im0001.jpg ... im2000.jpg
+      joints.mat            `joints`, 3 x 14 x 2000: x, y, flag, in LSP's order, left and right the person's own
 
-The flag is 1 where the joint is visible. (In the older, smaller LSP it is 1 where the joint is hidden.) Expect some
-joints that were clicked wrongly, and some people with left and right exchanged.
-
-500 photos are kept from training, to validate with: `assets/lsp_extended_validation.txt`.
+The flag is 1 where the joint is **hidden** (in LSP Extended it is 1 where it is visible). Hidden joints were guessed
+by the annotators; as HMR does, they are not used. The first thousand photos are for training, the others for testing.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal
 
 import numpy as np
 
-from monobody.data.region import region_from_joints
-from monobody.data.sample import Sample
+from monobody.data.clicked import ClickedPhotos
 from monobody.errors import UserError
 
-VALIDATION_LIST = Path(__file__).parents[2] / "assets" / "lsp_extended_validation.txt"
-Split = Literal["train", "validation", "all"]
+LICENCE = "None stated, a citation is asked for: research use."
+GET_IT = "lsp_dataset.zip (or lsp_dataset_original.zip): http://sam.johnson.io/research/lsp.html"
+EXPECTED = {"train": 1_000, "test": 1_000}
+Split = Literal["train", "test"]
 
 
-class LspExtended(Sequence[Sample]):
-    """The photos of one split in the order of their names; a photo is read when it is asked for.
-
-    Args:
-        folder: holds `images/` and `joints.mat`; a set with fewer photos than the original is fine.
-        split: "validation" for the photos kept from training, "train" for the others.
+def samples(root: str | Path, split: Split = "train") -> ClickedPhotos:
+    """Return the first thousand photos, or the rest.
 
     Raises:
-        UserError: the folder is not LSP Extended.
+        UserError: the folder is not LSP.
     """
-
-    def __init__(self, folder: str | Path, split: Split = "all") -> None:
-        self.folder = Path(folder)
-        joints = _read_joints(self.folder / "joints.mat")
-        names = [f"im{number:05d}" for number in range(1, len(joints) + 1)]
-        held_out = set(VALIDATION_LIST.read_text().split())
-        chosen = [i for i, name in enumerate(names) if split == "all" or (name in held_out) == (split == "validation")]
-        # A photo needs two joints for a region to be placed; nobody annotated fewer than that by intention.
-        chosen = [i for i in chosen if joints[i, :, 2].sum() >= 2]
-        self.names = [names[i] for i in chosen]
-        self.joints = joints[chosen]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        from PIL import Image
-
-        with Image.open(self.folder / "images" / f"{self.names[index]}.jpg") as image:
-            rgb = np.asarray(image.convert("RGB"))
-        keypoints, visible = np.zeros((19, 2), np.float32), np.zeros(19, np.float32)
-        visible[:14] = self.joints[index, :, 2]
-        keypoints[:14] = self.joints[index, :, :2] * visible[:14, None]
-        crop = region_from_joints(keypoints[:14], visible[:14] > 0)
-        return Sample(image=rgb, crop=crop, keypoints_px=keypoints, visible=visible)
+    path = Path(root) / "joints.mat"
+    joints = matlab_joints(path, "LSP")
+    if joints.ndim != 3 or joints.shape[:2] != (3, 14):
+        raise UserError(f"{path} holds joints of shape {joints.shape}, not 3 x 14 x N: is it LSP Extended?")
+    joints = joints.transpose(2, 1, 0)
+    numbers = range(0, 1000) if split == "train" else range(1000, len(joints))
+    numbers = [number for number in numbers if number < len(joints)]
+    keypoints, visible = as_cocoplus19(joints[numbers, :, :2], joints[numbers, :, 2] == 0)
+    return ClickedPhotos(Path(root), [f"images/im{number + 1:04d}.jpg" for number in numbers], keypoints, visible)
 
 
-def _read_joints(path: Path) -> np.ndarray:
-    """Return (N, 14, 3): x, y in pixels, and 1 for visible."""
+def check(root: str | Path) -> list[str]:
+    """Return what is missing below a folder, in words."""
+    root = Path(root)
+    missing = [] if (root / "joints.mat").is_file() else [f"{root / 'joints.mat'} is missing."]
+    if not any(root.glob("images/im*.jpg")):
+        missing.append(f"{root / 'images'} holds no im0001.jpg ...")
+    return missing
+
+
+def matlab_joints(path: Path, what: str) -> np.ndarray:
+    """Return the array `joints` of a MATLAB file.
+
+    Raises:
+        UserError: scipy is missing, or the file is no such file.
+    """
     try:
         from scipy.io import loadmat
     except ImportError as error:
-        raise UserError("Reading LSP Extended needs scipy: pip install 'monobody[train]'.") from error
+        raise UserError(f"Reading {what} needs scipy: pip install 'monobody[train]'.") from error
     try:
-        joints = np.asarray(loadmat(path)["joints"], dtype=np.float32)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is not LSP Extended's joints.mat: {error}. See {__name__} for the layout.") from error
-    if joints.ndim != 3 or joints.shape[:2] != (14, 3):
-        raise UserError(f"{path} holds joints of shape {joints.shape}, not 14 x 3 x N: is it the older LSP?")
-    return np.ascontiguousarray(joints.transpose(2, 0, 1))
+        return np.asarray(loadmat(path)["joints"], dtype=np.float32)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is not {what}'s joints.mat: {error}. `monobody prepare --list` tells where to get it."
+        ) from error
+
+
+def as_cocoplus19(joints_px: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return LSP's 14 joints as cocoplus19, whose points of the face nobody marked: places and visibility."""
+    places = np.zeros((len(joints_px), 19, 2), np.float32)
+    known = np.zeros((len(joints_px), 19), np.float32)
+    places[:, :14], known[:, :14] = joints_px, visible
+    return places, known
