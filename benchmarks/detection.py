@@ -23,7 +23,7 @@ from group_pictures import GroupPictures
 from PIL import Image
 
 from monobody.body.skeleton import SKELETONS, correspondence
-from monobody.data.datasets.lsp import LspExtended
+from monobody.data.datasets.lsp_extended import LspExtended
 from monobody.evaluate.quick import joints_box
 from monobody.metrics import pck
 from monobody.predict.anchors import box_iou

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from monobody.body.skeleton import correspondence
-from monobody.data.datasets.lsp import LspExtended
+from monobody.data.datasets.lsp_extended import LspExtended
 from monobody.data.region import scattered
 from monobody.data.sample import Sample
 from monobody.files import atomic_write

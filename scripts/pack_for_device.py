@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from monobody.data.datasets.lsp import LspExtended
+from monobody.data.datasets.lsp_extended import LspExtended
 from monobody.data.located import Located
 from monobody.data.packed import pack_samples
 from monobody.data.pose_bank import PoseBank

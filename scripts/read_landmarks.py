@@ -16,7 +16,7 @@ import torch
 
 from monobody.body.landmarks import Landmarks
 from monobody.data.crop import Crop, turn_back
-from monobody.data.datasets.lsp import LspExtended
+from monobody.data.datasets.lsp_extended import LspExtended
 from monobody.data.region import scattered
 from monobody.data.sample import Sample
 from monobody.data.shards import SampleFiles

@@ -189,7 +189,7 @@ def _joints_cam_m(sample: Sample) -> Float[np.ndarray, "14 3"]:
 
 def _photos(data: str | Path | None) -> Sequence[Sample] | None:
     """Return the validation photos, or None where no data was given."""
-    from monobody.data.datasets.lsp import LspExtended
+    from monobody.data.datasets.lsp_extended import LspExtended
 
     folder = data if data is not None else os.environ.get("MONOBODY_DATA")
     if folder is None:
