@@ -167,12 +167,14 @@ def test_tables_that_are_none_are_refused(tmp_path, person):
             write(tmp_path, person, **changes)
     (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04")
     np.savez(tmp_path / "other.npz", **table(person))
-    with pytest.raises(UserError, match="other or tiny"):
-        spin.samples(tmp_path)
     with pytest.raises(UserError, match="not a table"):
         spin.Spin(tmp_path / "torn.npz")
     np.savez(tmp_path / "tiny.npz", **table(person))
     assert len(spin.samples(tmp_path, "tiny")) == 1
+    both = spin.samples(tmp_path)
+    assert [both.name(index) for index in range(len(both))] == ["other/000000 (a/1.jpg)", "tiny/000000 (a/1.jpg)"]
+    with pytest.raises(UserError, match=r"no table third\.npz"):
+        spin.samples(tmp_path, "third")
 
 
 def test_what_is_written_is_read_back(tmp_path, person):

@@ -63,6 +63,8 @@ class Source:
     shape_space: str
     thinning: str
     """How frames were chosen, in words; another wording makes another bank."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Clips on disk that are not meant, by reason."""
     clips: Sequence[Clip] = field(repr=False)
     read: Callable[[Clip], FittedMotion] = field(repr=False)
     """Raises UserError for a clip that cannot be used."""
@@ -114,6 +116,7 @@ def write_bank(source: Source, out: str | Path, *, workers: int = 2) -> dict[str
         "clips": len(source.clips) - len(skipped),
         "frames": {str(name): int(count) for name, count in frames.items()},
         "expected": source.expected,
+        "left_out": source.left_out,
         "skipped": {str(name): str(reason) for name, reason in skipped.items()},
         "sha256": sha256_of(out / "bank.npz"),
     }

@@ -37,8 +37,8 @@ GET_IT = (
     "Write such tables yourself, or take SPIN's: https://github.com/nkolot/SPIN (fetch_data.sh gets dataset_extras/); "
     "put them into one folder with the pictures they name."
 )
-EXPECTED: dict[str, int] = {}
-"""Whatever the tables hold."""
+EXPECTED = {"all": 0}
+"""Whatever the tables in the folder hold."""
 
 LEAST_CONFIDENCE = 0.2
 """Of OpenPose's joints, as HMR's demo has it."""
@@ -52,35 +52,35 @@ _SHAPES |= {"shape": (10,), "has_smpl": ()}
 
 
 class Spin(Sequence[Sample]):
-    """The people of one table, in its order; a picture is read when it is asked for.
+    """The people of one table or several, in their order; a picture is read when it is asked for.
 
     Args:
-        table: the .npz file.
-        images: what `imgname` is relative to; the table's folder, or `images` in it, where left out.
+        tables: .npz files.
+        images: what `imgname` is relative to; each table's folder, or `images` in it, where left out.
 
     Raises:
-        UserError: the file is no such table.
+        UserError: a file is no such table.
     """
 
-    def __init__(self, table: str | Path, images: str | Path | None = None) -> None:
-        self.table = Path(table)
-        self.columns = read_table(self.table)
-        self.images = Path(images) if images is not None else self.table.parent
+    def __init__(self, *tables: str | Path, images: str | Path | None = None) -> None:
+        self.tables = [Path(table) for table in tables]
+        self.columns = [read_table(table) for table in self.tables]
+        self.images = [Path(images) if images is not None else table.parent for table in self.tables]
+        self._ends = np.cumsum([len(columns["imgname"]) for columns in self.columns])
 
     def __len__(self) -> int:
-        return len(self.columns["imgname"])
+        return int(self._ends[-1])
 
     def name(self, index: int) -> str:
         """Return where a sample comes from: table, row and picture."""
-        return f"{self.table.stem}/{index:06d} ({self.columns['imgname'][index]})"
+        table, row = self._find(index)
+        return f"{self.tables[table].stem}/{row:06d} ({self.columns[table]['imgname'][row]})"
 
     def picture(self, index: int) -> Path:
         """Return the picture's path."""
-        inner = str(self.columns["imgname"][index])
-        path = self.images / inner
-        return (
-            path if path.is_file() or not (self.images / "images" / inner).is_file() else self.images / "images" / inner
-        )
+        table, row = self._find(index)
+        places = [folder / str(self.columns[table]["imgname"][row]) for folder in _folders(self.images[table])]
+        return next((place for place in places if place.is_file()), places[0])
 
     @overload
     def __getitem__(self, index: int) -> Sample: ...
@@ -91,12 +91,13 @@ class Spin(Sequence[Sample]):
             return [self[i] for i in range(*index.indices(len(self)))]
         from PIL import Image, UnidentifiedImageError
 
-        row = {name: column[index] for name, column in self.columns.items()}
+        table, number = self._find(index)
+        row = {name: column[number] for name, column in self.columns[table].items()}
         try:
             with Image.open(self.picture(index)) as image:
                 rgb = np.asarray(image.convert("RGB"))
         except (OSError, UnidentifiedImageError) as error:
-            raise UserError(f"Row {index} of {self.table}: {self.picture(index)} cannot be read ({error}).") from error
+            raise UserError(f"Row {number} of {self.tables[table]}: its picture cannot be read ({error}).") from error
         keypoints, visible = _keypoints(row)
         if visible[:14].sum() >= 2:
             crop = region_from_joints(keypoints[:14], visible[:14] > 0)
@@ -114,6 +115,14 @@ class Spin(Sequence[Sample]):
             betas=row["shape"].astype(np.float32) if known and "shape" in row else None,
             shape_space={"m": "smpl_male", "f": "smpl_female"}.get(str(row.get("gender", ""))[:1], "smpl"),
         )
+
+    def _find(self, index: int) -> tuple[int, int]:
+        """Return a sample's table and row."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        index %= len(self)
+        table = int(np.searchsorted(self._ends, index, side="right"))
+        return table, index - (int(self._ends[table - 1]) if table else 0)
 
 
 def read_table(path: str | Path) -> dict[str, NDArray]:
@@ -159,21 +168,17 @@ def tables(root: str | Path) -> list[Path]:
     return found
 
 
-def samples(root: str | Path, split: str | None = None) -> Spin:
-    """Return the table ROOT/SPLIT.npz; without a split, the only one there.
+def samples(root: str | Path, split: str = "all") -> Spin:
+    """Return all tables of a folder, or ROOT/SPLIT.npz alone.
 
     Raises:
-        UserError: there is no such table, or there are several to choose from.
+        UserError: there is no such table.
     """
-    found = tables(root)
-    if split is not None:
-        found = [path for path in found if path.stem == split]
+    found = [path for path in tables(root) if split in ("all", path.stem)]
     if not found:
-        wanted = "no table (*.npz) in SPIN's form" if split is None else f"no table {split}.npz in SPIN's form"
-        raise UserError(f"{root} holds {wanted}. {GET_IT}")
-    if len(found) > 1:
-        raise UserError(f"{root} holds several tables: choose one by --split {' or '.join(p.stem for p in found)}.")
-    return Spin(found[0])
+        wanted = "no table (*.npz)" if split == "all" else f"no table {split}.npz"
+        raise UserError(f"{root} holds {wanted} in SPIN's form. {GET_IT}")
+    return Spin(*found)
 
 
 def check(root: str | Path) -> list[str]:
@@ -188,11 +193,16 @@ def check(root: str | Path) -> list[str]:
         except UserError as error:
             words.append(str(error))
             continue
-        first = {str(name): index for index, name in reversed(list(enumerate(people.columns["imgname"])))}
-        lost = [name for name, index in sorted(first.items()) if not people.picture(index).is_file()]
+        paths = {people.picture(index) for index in range(len(people))}
+        lost = sorted(path for path in paths if not path.is_file())
         if lost:
-            words.append(f"{path.name}: {len(lost)} of {len(first)} pictures are missing, such as {lost[0]}.")
+            words.append(f"{path.name}: {len(lost)} of {len(paths)} pictures are missing, such as {lost[0]}.")
     return words
+
+
+def _folders(root: Path) -> tuple[Path, Path]:
+    """Return where pictures may be that are named relative to a folder."""
+    return root, root / "images"
 
 
 def _keypoints(row: dict[str, NDArray]) -> tuple[Float[NDArray, "19 2"], Float[NDArray, "19"]]:
