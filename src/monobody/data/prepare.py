@@ -25,8 +25,15 @@ from monobody.data.prepared_writer import Origin, write_prepared
 from monobody.errors import UserError
 
 SETS: dict[str, str] = {
+    "amass": "monobody.data.datasets.amass",
     "lsp": "monobody.data.datasets.lsp",
     "lsp_extended": "monobody.data.datasets.lsp_extended",
+    "mpii": "monobody.data.datasets.mpii",
+    "coco": "monobody.data.datasets.coco",
+    "folder": "monobody.data.datasets.folder",
+    "mosh": "monobody.data.datasets.mosh",
+    "spin": "monobody.data.datasets.spin",
+    "surreal": "monobody.data.datasets.surreal",
 }
 """Each set's name, and its reader."""
 
@@ -93,14 +100,15 @@ def table() -> str:
         reader = reader_of(name)
         what = (reader.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         counts = ", ".join(f"{split} {count:,}" if count else split for split, count in reader.EXPECTED.items())
-        parts.append(f"{name}\n  {what}\n  splits: {counts}\n  licence: {reader.LICENCE}\n  get it: {reader.GET_IT}")
+        kind = "splits" if hasattr(reader, "samples") else "in full"
+        parts.append(f"{name}\n  {what}\n  {kind}: {counts}\n  licence: {reader.LICENCE}\n  get it: {reader.GET_IT}")
     return "\n\n".join(parts)
 
 
 def summary(manifest: dict[str, Any], out: str | Path) -> str:
     """Say what a prepared set holds and in what it differs from the whole, in a few lines."""
-    if "shards" not in manifest:
-        return f"{out}: {manifest.get('name')} is written."
+    if "poses" in manifest:
+        return _summary_of_bank(manifest, out)
     count, expected = manifest["count"], manifest["expected"]
     shards = _count(len(manifest["shards"]), "shard")
     lines = [f"{out}: {count:,} samples of {manifest['name']} ({manifest['split']}) in {shards}"]
@@ -114,8 +122,19 @@ def summary(manifest: dict[str, Any], out: str | Path) -> str:
     return "\n".join([*lines, f"  terms: {manifest['licence']}"])
 
 
+def _summary_of_bank(manifest: dict[str, Any], out: str | Path) -> str:
+    lines = [
+        f"{out}: {manifest['poses']:,} poses ({manifest['held_out']:,} of them held out) from "
+        f"{_count(manifest['clips'], 'clip')} of {manifest['name']}, {manifest['thinning']}"
+    ]
+    lines += [f"  left out {_count(number, 'clip')}: {reason}" for reason, number in manifest["left_out"].items()]
+    if manifest["skipped"]:
+        lines.append(f"  skipped {_count(len(manifest['skipped']), 'clip')} of no use; manifest.json tells why")
+    return "\n".join([*lines, f"  terms: {manifest['licence']}"])
+
+
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 @contextmanager

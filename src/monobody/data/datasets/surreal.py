@@ -43,8 +43,9 @@ GET_IT = (
     "or take the *.mp4, *_info.mat and *_segm.mat alone with its download script."
 )
 EVERY = 10
-EXPECTED = {"train": 534_209, "test": 119_466}
-"""A tenth of the paper's 5,342,090 and 1,194,662 frames; clips shorter than 100 frames leave some more."""
+EXPECTED = {"train": 534_209, "val": 0, "test": 119_466}
+"""A tenth of the paper's 5,342,090 and 1,194,662 frames, and some more: a clip's first frame always counts. How many
+there are in val is nowhere written."""
 
 Split = Literal["train", "val", "test"]
 FOCAL_PX, PRINCIPAL_PX, SIZE = 600.0, (160.0, 120.0), (320, 240)
