@@ -2,7 +2,8 @@
 
 An encoder that knows people already (BlazePose) need not be run again for every step of a regressor that knows nothing
 yet: its features of some thousand augmented crops are kept on disk in half precision, and a step on them costs a
-hundredth. What the regressor learns so, within minutes, is where training end to end begins.
+hundredth. What the regressor learns so, within minutes, is where training end to end begins; and minutes are few enough
+to train it several times, with one kind of supervision and with another (`evaluate/ablation.py`).
 """
 
 import shutil
@@ -15,9 +16,20 @@ from torch import Tensor, nn
 
 from monobody.body.kinematics import JointBody
 from monobody.errors import UserError
+from monobody.models.critic import Critic
 from monobody.models.hmr import HMR
-from monobody.train.hmr_task import BatchStream, LossWeights, Validation, as_input, body_losses
+from monobody.train.hmr_task import (
+    BatchStream,
+    LossWeights,
+    RealBodySource,
+    adversarial_losses,
+    as_input,
+    body_losses,
+)
 from monobody.train.task import Batch, Findings
+
+LABELS_3D = ("joints_3d", "rotations", "betas")
+FLAGS_3D = ("has_joints_3d", "has_body", "has_betas")
 
 
 def cache_features(
@@ -41,7 +53,7 @@ def cache_features(
         for number in range(batches):
             batch = next(source)
             features = model.encoder(as_input(batch.pop("images")))
-            for name, value in {"features": features.half(), **batch}.items():
+            for name, value in {**batch, "features": features.half()}.items():
                 kept.setdefault(name, []).append(value.numpy())
             report(number + 1)
     partial = folder.with_name(f".{folder.name}.partial")
@@ -56,20 +68,41 @@ def cache_features(
 
 
 class FeatureTask:
-    """Train a model's regressor on cached features; the model's encoder is only used to validate."""
+    """Train a model's regressor, and perhaps a critic, on cached features; the encoder is only used to validate.
+
+    Args:
+        model: whose regressor learns.
+        body: whose joints it poses.
+        folder: what :func:`cache_features` wrote.
+        validation: what is measured now and then.
+        weights: of the losses; a critic learns where `adversarial` is positive.
+        rate: learning rate of the regressor.
+        batch: rows in a batch.
+        seed: names the order of the rows.
+        weight_decay: of the regressor; with 0 its optimiser is Adam, as HMR's.
+        look_at_3d: off, all 3D labels are NaN and said to be missing before anything else sees a batch.
+        bodies: the real bodies that the critic compares with.
+        critic_rate: learning rate of the critic.
+
+    Raises:
+        UserError: a critic is asked for without real bodies.
+    """
 
     def __init__(
         self,
         model: HMR,
         body: JointBody,
         folder: Path,
-        validation: Validation,
+        validation: Callable[[nn.Module, JointBody], Findings],
         *,
         weights: LossWeights,
         rate: float,
         batch: int = 256,
         seed: int = 0,
         weight_decay: float = 1e-4,
+        look_at_3d: bool = True,
+        bodies: RealBodySource | None = None,
+        critic_rate: float = 1e-4,
     ) -> None:
         self.model = model
         self.body = body
@@ -78,24 +111,52 @@ class FeatureTask:
         self.weights = weights
         self.batch = batch
         self.seed = seed
+        self.look_at_3d = look_at_3d
         self.modules: dict[str, nn.Module] = {"regressor": model.regressor}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "regressor": torch.optim.AdamW(model.regressor.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
         }
+        self.critic: Critic | None = None
+        if weights.adversarial > 0:
+            if bodies is None:
+                raise UserError("A critic needs real bodies to compare with: give a folder with pose_bank.npz.")
+            self.critic = Critic()
+            self.bodies, self.fakes = bodies, model.regressor.iterations
+            self.modules["critic"] = self.critic
+            self.optimisers["critic"] = torch.optim.Adam(self.critic.parameters(), lr=critic_rate, fused=True)
 
     def batches(self, first: int, *, process: int, processes: int) -> Iterator[Batch]:
         number = first
         while True:
             rng = np.random.default_rng((self.seed, number, process))
             chosen = np.sort(rng.integers(len(self.arrays["features"]), size=self.batch))
-            yield {name: torch.from_numpy(array[chosen]) for name, array in self.arrays.items()}
+            batch = {name: torch.from_numpy(array[chosen]) for name, array in self.arrays.items()}
+            if not self.look_at_3d:
+                hide_3d(batch)
+            if self.critic is not None:
+                rotations, betas = self.bodies(number * processes + process, self.fakes * self.batch)
+                batch |= {"real_rotations": torch.from_numpy(rotations), "real_betas": torch.from_numpy(betas)}
+            yield batch
             number += 1
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         self.body.to(batch["features"].device)
         outputs = self.modules["regressor"](batch["features"].float())
-        return body_losses(outputs, batch, self.body, self.weights)
+        losses = body_losses(outputs, batch, self.body, self.weights)
+        if self.critic is not None:
+            critic = self.modules["critic"]
+            losses |= adversarial_losses(outputs, batch, critic, self.critic, self.weights.adversarial)
+        return losses
 
     def validate(self) -> Findings:
         self.model.eval().to(next(self.model.regressor.parameters()).device)
         return self.validation(self.model, self.body)
+
+
+def hide_3d(batch: Batch) -> None:
+    """Make a batch one of 2D labels alone: flags 0, and NaN where somebody might look all the same."""
+    for name in LABELS_3D:
+        batch[name] = torch.full_like(batch[name], torch.nan)
+    for name in FLAGS_3D:
+        if name in batch:
+            batch[name] = torch.zeros_like(batch[name])
