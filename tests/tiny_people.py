@@ -54,19 +54,31 @@ def person(skeleton: str, place_m: tuple[float, float, float], turn_deg: float =
 def painted(skeleton: str, joints_px: np.ndarray, size: tuple[int, int], radius_px: float = 5) -> np.ndarray:
     """Return a picture (width, height) with a disc at each of LSP's joints: red left, blue right, green middle."""
     image = np.full((size[1], size[0], 3), 128, np.uint8)
-    rows, columns = np.mgrid[: size[1], : size[0]] + 0.5
-    for name, (x, y) in zip(SKELETONS[skeleton].joints, joints_px, strict=True):
+    for name, centre_px in zip(SKELETONS[skeleton].joints, joints_px, strict=True):
         if name in SKELETONS["lsp14"].joints:
-            disc = (columns - x) ** 2 + (rows - y) ** 2 < radius_px**2
-            image[disc] = COLOURS.get(name.partition("_")[0], MIDDLE_COLOUR)
+            window, columns, rows = _around(image, centre_px, radius_px)
+            disc = (columns - centre_px[0]) ** 2 + (rows - centre_px[1]) ** 2 < radius_px**2
+            window[disc] = colour(name)
     return image
 
 
 def centroid(image: np.ndarray, near_px: np.ndarray, name: str, reach_px: float = 8) -> np.ndarray:
     """Return where the disc of one of LSP's joints lies in a picture, looked for near a point."""
-    colour = np.array(COLOURS.get(name.partition("_")[0], MIDDLE_COLOUR))
-    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]] + 0.5
+    window, columns, rows = _around(image, near_px, reach_px)
     near = (columns - near_px[0]) ** 2 + (rows - near_px[1]) ** 2 < reach_px**2
-    alike = near & (np.abs(image.astype(int) - colour).sum(-1) < 150)
+    alike = near & (np.abs(window.astype(int) - colour(name)).sum(-1) < 150)
     assert alike.any(), f"no disc of the colour of {name} near {near_px}"
     return np.array([columns[alike].mean(), rows[alike].mean()])
+
+
+def colour(joint: str) -> tuple[int, int, int]:
+    return COLOURS.get(joint.partition("_")[0], MIDDLE_COLOUR)
+
+
+def _around(image: np.ndarray, centre_px: np.ndarray, reach_px: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a view of the picture about a point, with the x and y of its pixels' centres."""
+    height, width = image.shape[:2]
+    (x0, y0), (x1, y1) = (np.clip(np.asarray(centre_px) + a * (reach_px + 1), 0, (width, height)) for a in (-1, 1))
+    x0, y0, x1, y1 = int(x0), int(y0), int(np.ceil(x1)), int(np.ceil(y1))
+    rows, columns = np.mgrid[y0:y1, x0:x1] + 0.5
+    return image[y0:y1, x0:x1], columns, rows

@@ -23,43 +23,25 @@ is given, the one that leads from the 3D joints to the 2D joints is found by lea
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import UInt8
 
 from monobody.body.unpickle import read_nested
 from monobody.data.datasets.h36m_clip import JOINTS_17, Clip, Labels, agreeing_labels
 from monobody.data.datasets.h36m_metadata import read_metadata
+from monobody.data.datasets.numbered_files import NumberedFiles
 from monobody.data.lens import Lens, fitted_lens
 from monobody.data.video_frames import VideoFrames
 from monobody.errors import UserError
-from monobody.image import read_image
 
 Form = Literal["mmpose", "h36m-fetch", "VideoPose3D"]
 ARCHIVE = "data_3d_h36m.npz"
 RENAMED = {"Photo": "TakingPhoto", "WalkDog": "WalkingDog"}
 """VideoPose3D's names of actions that some subjects' files spell otherwise."""
 _PICTURE = re.compile(r"(?:^|/)S(?P<subject>\d+)_(?P<recording>[^/]+)\.(?P<camera>\d+)_(?P<frame>\d+)\.\w+$")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NumberedFiles:
-    """Pictures in files whose names have the frame's number."""
-
-    pattern: str
-    """With one %d of any width."""
-
-    def __getitem__(self, number: int) -> UInt8[np.ndarray, "h w 3"]:
-        """Return a picture.
-
-        Raises:
-            UserError: it is missing or damaged.
-        """
-        return read_image(self.pattern % number).rgb
 
 
 def form_of(root: Path) -> Form | None:
@@ -127,7 +109,7 @@ def _mmpose(root: Path, subjects: tuple[int, ...], every: int) -> Iterator[Clip]
                 camera=camera,
                 trial=trials.get((subject, spaced)),
                 frames=[int(match["frame"]) for match in (found[row] for row in mine) if match],
-                pictures=NumberedFiles(pattern=str(root / "images" / f"S{subject}" / stem / f"{stem}_%06d.jpg")),
+                pictures=NumberedFiles(folder=f"{root}/images/S{subject}/{stem}", name=f"{stem}_%06d.jpg"),
                 read_labels=partial(_mmpose_labels, root, path, subject, camera, tuple(mine)),
             )
 
@@ -185,7 +167,7 @@ def _fetched(root: Path, subjects: tuple[int, ...], every: int) -> Iterator[Clip
                     camera=str(camera),
                     trial=int(trial) - 1 if action and trial.isdigit() else None,
                     frames=[int(frame) for frame in content["frame"][rows]],
-                    pictures=NumberedFiles(pattern=str(path.parent / "imageSequence" / str(camera) / "img_%06d.jpg")),
+                    pictures=NumberedFiles(folder=f"{path.parent}/imageSequence/{camera}", name="img_%06d.jpg"),
                     read_labels=partial(_fetched_labels, path, int(camera)),
                 )
 
