@@ -33,6 +33,9 @@ SETS: dict[str, str] = {
     "folder": "monobody.data.datasets.folder",
     "mosh": "monobody.data.datasets.mosh",
     "spin": "monobody.data.datasets.spin",
+    "h36m": "monobody.data.datasets.h36m",
+    "mpi_inf_3dhp": "monobody.data.datasets.mpi_inf_3dhp",
+    "threedpw": "monobody.data.datasets.threedpw",
     "surreal": "monobody.data.datasets.surreal",
 }
 """Each set's name, and its reader."""
