@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from monobody.body.skeleton import SKELETONS
-from monobody.data.datasets import clothing_coparsing, lsp_extended
+from monobody.data.datasets import clothing_coparsing, lsp, lsp_extended
 from monobody.errors import UserError
 
 
@@ -35,6 +35,29 @@ def test_lsp_in_its_own_layout(tmp_path: Path) -> None:
     assert sample.joints_cam_m is None
     assert sample.rotations is None
     assert len(people[:]) == 2
+
+
+def test_the_older_lsp_flags_hidden_joints(tmp_path: Path) -> None:
+    savemat = pytest.importorskip("scipy.io").savemat
+    joints = np.zeros((3, 14, 1003))
+    joints[:2] = np.random.default_rng(0).uniform(10, 50, (2, 14, 1003))
+    joints[2, 5, 0] = 1  # The left ankle of the first person is hidden.
+    joints[2, 1:, 1001] = 1  # Of this one only a single joint is seen.
+    savemat(tmp_path / "joints.mat", {"joints": joints})
+    (tmp_path / "images").mkdir()
+    for number in (1, 2, 1001, 1002):
+        Image.new("RGB", (60, 80)).save(tmp_path / "images" / f"im{number:04d}.jpg")
+    assert lsp.check(tmp_path) == []
+    train, test = lsp.samples(tmp_path), lsp.samples(tmp_path, "test")
+    assert [train.names, test.names] == [["im0001", "im0002"], ["im1001"]]
+    assert train.left_out == {"no picture on disk": 998}
+    assert test.left_out == {"no picture on disk": 1, "fewer than two joints marked": 1}
+    assert train[0].visible.tolist() == [1.0] * 5 + [0.0] + [1.0] * 8 + [0.0] * 5
+    np.testing.assert_allclose(train[0].keypoints_px[12], joints[:2, 12, 0], rtol=1e-6)
+    savemat(tmp_path / "joints.mat", {"joints": np.zeros((14, 3, 5))})
+    with pytest.raises(UserError, match="LSP Extended"):
+        lsp.samples(tmp_path)
+    assert len(lsp.check(tmp_path / "nowhere")) == 2
 
 
 def test_a_file_of_another_set_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from monobody.data.crop import Crop
 from monobody.data.region import region_from_joints
 from monobody.data.sample import Sample
+from monobody.errors import UserError
 
 FEWEST_JOINTS = 2
 """Of LSP's 14: a region of interest needs two to be placed."""
@@ -30,6 +31,8 @@ class ClickedPhotos(Sequence[Sample]):
         left_out: what the reader has not taken already, by reason.
         mask: gives the mask of person i in a picture of some height and width, 255 where they are.
         crops: the regions of interest; those of the joints where left out (and no joint is needed where given).
+        sizes_px: width and height of each person's picture as its annotators saw it; 0 where unknown. A picture stored
+            on its side is turned if its EXIF says so; one of any other size is refused when it is read.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class ClickedPhotos(Sequence[Sample]):
         left_out: dict[str, int] | None = None,
         mask: Callable[[int, int, int], UInt8[np.ndarray, "h w"] | None] | None = None,
         crops: Sequence[Crop] | None = None,
+        sizes_px: Sequence[tuple[int, int]] | None = None,
     ) -> None:
         self.folder = folder
         self.left_out = Counter(left_out or {})
@@ -57,7 +61,10 @@ class ClickedPhotos(Sequence[Sample]):
         self.visible = np.asarray(visible, np.float32)[self.chosen]
         # Places of unknown joints mean nothing: zeros in all sets.
         self.keypoints_px = np.where(self.visible[..., None] > 0, keypoints_px[self.chosen], 0).astype(np.float32)
+        self.unlabelled = crops is not None
+        """Whether people without joints are meant to be among them."""
         self._mask = mask
+        self._sizes = None if sizes_px is None else [sizes_px[i] for i in self.chosen]
         self._crops = None if crops is None else [crops[i] for i in self.chosen]
 
     def __len__(self) -> int:
@@ -74,15 +81,25 @@ class ClickedPhotos(Sequence[Sample]):
     def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        from PIL import Image
-
-        # As stored: annotators saw the pixels before any turn that EXIF asks for.
-        with Image.open(self.folder / self.files[index]) as image:
-            rgb = np.asarray(image.convert("RGB"))
+        rgb = self._picture(index)
         keypoints, visible = self.keypoints_px[index], self.visible[index]
         crop = region_from_joints(keypoints[:14], visible[:14] > 0) if self._crops is None else self._crops[index]
         mask = None if self._mask is None else self._mask(self.chosen[index], *rgb.shape[:2])
         return Sample(image=rgb, crop=crop, keypoints_px=keypoints, visible=visible, mask=mask)
+
+    def _picture(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
+        """Return a person's picture as stored, or as its annotators saw it where that is known to differ."""
+        from PIL import Image, ImageOps
+
+        path = self.folder / self.files[index]
+        with Image.open(path) as image:
+            wanted = None if self._sizes is None or 0 in self._sizes[index] else self._sizes[index]
+            if wanted is not None and image.size != wanted:
+                found = image.size
+                image = ImageOps.exif_transpose(image)
+                if image.size != wanted:
+                    raise UserError(f"{path} has {found} pixels where its annotations say {wanted}: it is another one.")
+            return np.asarray(image.convert("RGB"))
 
 
 def _files_there(folder: Path, files: Sequence[str]) -> np.ndarray:

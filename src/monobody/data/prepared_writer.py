@@ -267,6 +267,6 @@ def _is_whole(out: Path, fingerprint: str) -> bool:
 def _too_many(bad: list[dict[str, str]], total: int, origin: Origin) -> str:
     shown = "; ".join(f"{each['name']}: {each['reason']}" for each in bad[:5])
     return (
-        f"{len(bad)} samples of {origin.name} cannot be read, more than 1 % of its {total}: the set is damaged. "
-        f"Unpack it again. The first: {shown}"
+        f"{len(bad)} of {total} samples of {origin.name} cannot be used, more than 1 %: the data set is damaged. "
+        f"Unpack or download it again, or mend these; finished shards are kept. The first: {shown}"
     )
