@@ -178,7 +178,8 @@ class HMRTask:
         self.weights = weights
         self.full_image = model.full_image
         if conditioned:
-            convolutions = [m for m in model.encoder.modules() if isinstance(m, nn.Conv2d) and m.weight.requires_grad]
+            convolutions = [m for m in model.encoder.modules() if isinstance(m, nn.Conv2d) and m.groups == 1]
+            convolutions = [m for m in convolutions if m.weight.requires_grad]
             images = as_input(next(stream(0, 0, 1))["images"].cpu())
             condition(convolutions, lambda: model.encoder(images))
         groups = [
