@@ -11,6 +11,7 @@ from monobody.body.kinematics import forward_kinematics
 from monobody.body.model import Body
 from monobody.data.datasets import amass, mosh
 from monobody.data.pose_bank import PoseBank
+from monobody.data.prepare import prepare, summary
 from monobody.data.real_bodies import RealBodies
 from monobody.data.staging import rotation_y, rotation_z, to_matrices
 from monobody.errors import UserError
@@ -149,6 +150,18 @@ def test_missing_sets_are_named_with_where_to_get_them(tmp_path):
     assert "not unpacked" in amass.check(tmp_path)[0]
     write_clip(tmp_path / "CMU/01/01_01_poses.npz", motion(60, 52))
     assert amass.check(tmp_path) == []
+
+
+def test_prepare_writes_a_bank_and_says_what_it_holds(tmp_path):
+    write_clip(tmp_path / "in/CMU/01/x_poses.npz", motion(60, 52))
+    (tmp_path / "in/CMU/01/torn_poses.npz").write_bytes(b"torn")
+    manifest = prepare("amass", tmp_path / "in", tmp_path / "out")
+    words = summary(manifest, tmp_path / "out")
+    assert "3 poses (0 of them held out) from 1 clip of amass" in words
+    assert "skipped 1 clip" in words
+    assert amass.LICENCE in words
+    with pytest.raises(UserError, match="https://"):
+        prepare("mosh", tmp_path / "in", tmp_path / "out2")
 
 
 def python2_pickle(arrays):

@@ -113,6 +113,13 @@ def test_left_is_left_in_the_picture_the_parts_and_the_joints(tiny):
     assert people.name(1) == "run0/01_01_c0001/005"
 
 
+def test_the_camera_is_the_published_one():
+    # A joint, its pixel and the camera as the comments of the data set's own `3Dto2D/main.m` give them.
+    joint, pixel = np.array([-0.8645, -1.0915, -1.0260]), (89, 112)
+    seen = project((joint - CAMERA) @ surreal.CAMERA_FROM_WORLD.T, surreal.FOCAL_PX, surreal.PRINCIPAL_PX)
+    np.testing.assert_array_equal(np.round((320 - seen[0], seen[1])), pixel)
+
+
 def test_joints_rotations_and_camera_agree(tiny, body):
     root, joints_world, _ = tiny
     for number, sample in enumerate(surreal.Surreal(root, every=5)):

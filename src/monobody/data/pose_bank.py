@@ -193,19 +193,19 @@ def _equal_shares(label: Int[NDArray, " n"]) -> Float[NDArray, " n"]:
     return 1 / (count[label] * np.count_nonzero(count))
 
 
-def _cluster(points: Float[NDArray, "n d"], k: int, rounds: int = 12, learn_from: int = 50_000) -> Int[NDArray, " n"]:
+def _cluster(points: Float[NDArray, "n d"], k: int, rounds: int = 12, learn_from: int = 100_000) -> Int[NDArray, " n"]:
     """Assign points to ``k`` means spread by farthest-point seeding, which finds rare poses, and refined by Lloyd.
 
-    Seeds are sought among all points; the means are refined on ``learn_from`` of them, evenly spread.
+    The means are found on ``learn_from`` of the points, evenly spread, where there are more.
     """
-    distance = np.full(len(points), np.inf)
+    learnt = points[:: -(-len(points) // learn_from)]
+    distance = np.full(len(learnt), np.inf)
     centres = np.empty((k, points.shape[1]))
     chosen = 0
     for i in range(k):
-        centres[i] = points[chosen]
-        distance = np.minimum(distance, ((points - centres[i]) ** 2).sum(1))
+        centres[i] = learnt[chosen]
+        distance = np.minimum(distance, ((learnt - centres[i]) ** 2).sum(1))
         chosen = int(distance.argmax())
-    learnt = points[:: -(-len(points) // learn_from)]
     for _ in range(rounds - 1):
         label = _nearest(learnt, centres)
         total = np.zeros_like(centres)

@@ -60,7 +60,7 @@ class RealBodies:
             if bank.betas is not None and bank.shape_space == self.shape_space:
                 betas[mine] = bank.betas[index]
             else:
-                betas[mine] = np.array([sample_betas(rng) for _ in mine]).reshape(-1, 10)
+                betas[mine] = sample_betas(rng, len(mine))
         swap = rng.random(count) < 0.5
         poses[swap] = mirrored(poses[swap])
         return to_matrices(poses[:, 1:]), betas

@@ -130,9 +130,9 @@ def root_in_camera(root_world: Float[np.ndarray, "3 3"], view: View) -> Float[np
     return (view.world_from_camera.T @ turn @ root_world).astype(np.float32)
 
 
-def sample_betas(rng: np.random.Generator) -> Float[np.ndarray, "10"]:
+def sample_betas(rng: np.random.Generator, *batch: int) -> Float[np.ndarray, "*batch 10"]:
     """Draw shape coefficients, a little wider than the population."""
-    return np.clip(1.1 * rng.normal(size=10), -3, 3).astype(np.float32)
+    return np.clip(1.1 * rng.normal(size=(*batch, 10)), -3, 3).astype(np.float32)
 
 
 def to_matrices(axis_angle: Float[np.ndarray, "*b 3"]) -> Float[np.ndarray, "*b 3 3"]:
