@@ -7,8 +7,8 @@ The file holds one structure `RELEASE`: `annolist` (an entry for each picture: `
 person: `annopoints.point` with x, y, id and is_visible), `img_train`, and `single_person`: which people, counted from
 1, stand apart from the others. As in HMR those of the training pictures are used, and every joint that was marked
 counts as visible. Where MATLAB had one person or one point, there is a structure in place of a list; where it had
-none, an empty matrix or nothing at all; `is_visible` is a number, a string or empty. Coordinates are MATLAB's: the first
-pixel's centre is 1. The pelvis and the thorax are not among our joints; the "upper neck" is LSP's neck.
+none, an empty matrix or nothing at all; `is_visible` is a number, a string or empty. Coordinates are MATLAB's: the
+first pixel's centre is 1. The pelvis and the thorax are not among our joints; the "upper neck" is LSP's neck.
 """
 
 from pathlib import Path
