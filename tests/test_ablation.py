@@ -10,16 +10,8 @@ import torch
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
 from monobody.errors import UserError
-from monobody.evaluate.ablation import (
-    VARIANTS,
-    WEIGHTS,
-    BlindRegressor,
-    Run,
-    Settings,
-    evaluate_ablation,
-    real_bodies,
-    summarise,
-)
+from monobody.evaluate.ablation import evaluate_ablation, summarise
+from monobody.evaluate.ablation_runs import VARIANTS, WEIGHTS, BlindRegressor, Run, Settings, real_bodies
 from monobody.models.blaze import LANDMARKS, BlazeBackbone
 from monobody.models.hmr import HMR, BlazeEncoder
 from monobody.train.feature_task import FeatureTask

@@ -6,12 +6,14 @@ Three ways to supervise one network, equally long, on the same rows: synthetic p
     hmr_unpaired          2D joints and the critic; no 3D label is ever shown
     hmr_no_critic_no_3d   2D joints alone: "monsters" that lie on the joints and are no bodies
 
-Losses, weights (60 for 2D, 60 for 3D, 1 for the critic), batch and regressor are HMR's: three blind iterations, 1,024
-wide, dropout 0.5, only the last one supervised. What is not: BlazePose's trunk is the encoder, frozen, and its features
-are computed once, so that hours become minutes; learning rates are ten times HMR's and more, rotations are 6D, crops
-are turned. The regressor gets the trunk's last map, and its landmarks in 2D with their visibility; the trunk's depths
-and its landmarks in metres are kept from it. The trunk was trained by others, who had 3D labels: what is tested here
-is how the regressor is supervised, and not whether images alone could teach the rest.
+Losses, weights (60 for 2D, 60 for 3D, 1 for the critic), batch and regressor are HMR's: three blind iterations, dropout
+0.5, only the last one held to labels, all of them to the critic. What is not: BlazePose's trunk is the encoder, frozen,
+and its features are computed once, so that days become minutes; the regressor is 512 wide and not 1,024; learning rates
+are 5e-4 for it and 1e-3 for the critic where HMR has 1e-5 and 1e-4; rotations are 6D; crops are turned.
+
+The regressor gets the trunk's last map and its landmarks in 2D with their visibility; depths and landmarks in metres
+are kept from it. The trunk was trained by others, who had 3D labels: what is tested here is how the regressor is
+supervised, and not whether 2D labels alone could have taught the trunk.
 
 All variants go on from one checkpoint that knows 2D alone. Their 2D errors fall at different speeds, so they are
 compared where these are equal: the target is the smallest 2D error that every run reaches, and each run is
@@ -21,118 +23,23 @@ than what seeds make is called so.
 
 import json
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
-from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
-from monobody.body.prior import PosePrior
-from monobody.data.mix import fixed_rows
-from monobody.data.pose_bank import PoseBank
-from monobody.data.real_bodies import RealBodies
-from monobody.data.sample import Sample
-from monobody.data.shards import SampleFiles
-from monobody.data.staging import sample_betas
 from monobody.errors import UserError
-from monobody.evaluate.held_out import HeldOut
+from monobody.evaluate.ablation_runs import VARIANTS, Lab, Run, Settings
 from monobody.files import atomic_write
-from monobody.models.blaze import LANDMARKS, BlazeBackbone
-from monobody.models.hmr import HMR, BlazeEncoder, HMROutput, IterativeRegressor
-from monobody.train.engine import fit
-from monobody.train.feature_task import FeatureTask, cache_features
-from monobody.train.hmr_task import LossWeights, RealBodySource
-from monobody.train.plan import Plan
-from monobody.train.recipes import Recipe
-from monobody.train.sources import photos_of, stream
-from monobody.train.task import Batch, Findings
-
-PEOPLE = Path(__file__).parents[1] / "assets" / "evaluation" / "people.tar"
-VARIANTS = ("hmr_paired", "hmr_unpaired", "hmr_no_critic_no_3d")
-TWO_D = LossWeights(joints=0, parameters=0, squared_joints=True)
-WEIGHTS = {
-    "hmr_paired": LossWeights(squared_joints=True, adversarial=1),
-    "hmr_unpaired": replace(TWO_D, adversarial=1),
-    "hmr_no_critic_no_3d": TWO_D,
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """What decides the outcome, besides the data."""
-
-    minutes: float = 20.0
-    """Of training, all runs together; features come on top, once."""
-    steps: int | None = None
-    """Of each run; as many as `minutes` allow where left out."""
-    rows: int = 14_000
-    """Augmented crops to train on."""
-    photo_share: float = 0.42
-    seeds: tuple[int, ...] = (0, 1)
-    batch: int = 64
-    rate: float = 2e-4
-    critic_rate: float = 4e-4
-    hidden: int = 512
-    begin: float = 0.2
-    """Steps of the common beginning on 2D alone, as a share of each run's."""
-    measurements: int = 12
-    """How often a run is measured."""
-    held_out: int = 500
-    """Synthetic people, and photos, to measure on."""
-
-
-class BlindRegressor(IterativeRegressor):
-    """HMR's regressor on what BlazePose sees, less what its heads say about depth."""
-
-    points = 33
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__(BlazeBackbone.pooled_size + 3 * self.points, hidden=hidden)
-
-    def forward(self, features: Float[Tensor, "b f"]) -> list[HMROutput]:
-        """Return the estimate after every iteration from what :class:`BlazeEncoder` gives."""
-        pooled = features[:, : BlazeBackbone.pooled_size]
-        landmarks = features[:, BlazeBackbone.pooled_size :][:, : 5 * LANDMARKS].unflatten(1, (LANDMARKS, 5))
-        landmarks = landmarks[:, : self.points]
-        score = landmarks[..., 3] * landmarks[..., 4]
-        # The map's values go from 0 to 6, most of them small.
-        return super().forward(torch.cat([pooled / 3, landmarks[..., :2].flatten(1), score], dim=1))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One variant with one seed: what was measured at which step, and where its weights lie."""
-
-    variant: str
-    seed: int
-    measured: dict[int, dict[str, float]]
-    folder: Path
-
-    def first_below(self, target_px: float) -> int:
-        """Return the first measured step whose 2D error meets the target, or the last step where none does."""
-        met = (step for step, numbers in self.measured.items() if numbers["error_2d_px"] <= target_px)
-        return next(met, max(self.measured))
-
-    def weights(self, step: int) -> dict[str, Tensor]:
-        """Return the averaged weights of a measured step."""
-        from safetensors.torch import load_file
-
-        return load_file(self.folder / "measured" / f"{step:06d}.safetensors")
 
 
 def evaluate_ablation(
     data: Path | None = None,
     *,
     out: Path,
-    settings: Settings = Settings(),
+    settings: Settings | None = None,
     json_path: Path | None = None,
     figure: Path | None = None,
 ) -> dict[str, Any]:
@@ -143,7 +50,7 @@ def evaluate_ablation(
     Args:
         data: folder of data as for training; None for procedural people alone.
         out: folder for features and runs, and for the results where these have no path of their own.
-        settings: how long and how.
+        settings: how long and how; the defaults where left out.
         json_path: where the numbers go.
         figure: where the picture goes.
 
@@ -152,13 +59,14 @@ def evaluate_ablation(
     """
     if data is not None and not data.is_dir():
         raise UserError(f"There is no data folder {data}: check the path, or leave it out to go without photos.")
+    settings = settings or Settings()
     _settle(out, settings, data)
     body = Body.load()
-    lab = _Lab(out, data, body, settings)
+    lab = Lab(out, data, body, settings)
     lab.prepare()
     steps = settings.steps or lab.affordable_steps()
     runs = lab.train(steps)
-    report = summarise(runs, lab.held_out) | {
+    report = summarise(runs) | {
         "start": lab.measured_start(),
         "truth": lab.held_out.truth(),
         "steps": steps,
@@ -167,7 +75,7 @@ def evaluate_ablation(
         "settings": asdict(settings),
         "held_out_people": int((lab.held_out.rows["has_joints_3d"] > 0).sum()),
         "held_out_photos": int((lab.held_out.rows["has_joints_3d"] == 0).sum()),
-        "command": " ".join(["monobody", *sys.argv[1:]]),
+        "command": f"monobody evaluate ablation{' --data DATA' * (data is not None)} --minutes {settings.minutes:g}",
         "commit": _commit(),
     }
     print_table(report)
@@ -185,7 +93,7 @@ def evaluate_ablation(
     return report
 
 
-def summarise(runs: Sequence[Run], held_out: HeldOut | None = None) -> dict[str, Any]:
+def summarise(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the rows of the table: every variant where its 2D error first meets the target, and at its end.
 
     The target is the largest among the runs' smallest 2D errors. `spread` is, of each number, the largest difference
@@ -231,169 +139,6 @@ def verdicts(rows: Mapping[str, Mapping[str, float]], spread: Mapping[str, float
     return said
 
 
-class _Lab:
-    """The folder of an ablation and what is needed to go on in it."""
-
-    def __init__(self, out: Path, data: Path | None, body: Body, settings: Settings) -> None:
-        self.out, self.data, self.settings = out, data, settings
-        self.body = body
-        self.joint_body = JointBody.from_body(body, ("cocoplus19",))
-        self.bodies = real_bodies(data)
-        self.encoder = BlazeEncoder(BlazeBackbone.load())
-        self.held_out: HeldOut
-
-    def prepare(self) -> None:
-        """Compute the features of training rows and of held-out people, where that is not done yet."""
-        model = self._model(0)
-        batch = min(50, self.settings.rows)
-        recipe = Recipe(
-            name="ablation", model="hmr-small", plan=Plan(steps=1), batch=batch, workers=0,
-            photo_share=self.settings.photo_share,
-        )  # fmt: skip
-        rows = stream(recipe, self.data, model.input_size, seed=5_000)
-        count = -(-self.settings.rows // batch)
-        cache_features(model, rows, self.out / "features", batches=count, report=_counted("training crops", batch))
-        samples = self.held_out_samples()
-
-        def one_by_one(first: int, process: int, processes: int) -> Iterator[Batch]:
-            for index in range(len(samples)):
-                yield fixed_rows([samples[index]], model.input_size)
-
-        cache_features(
-            model, one_by_one, self.out / "held_out", batches=len(samples), report=_counted("held-out people", 1)
-        )
-        self.held_out = HeldOut.load(self.out / "held_out", self.body, self.joint_body)
-
-    def held_out_samples(self) -> "_Chain":
-        """Return synthetic people with their true regions, then photos with the detector's."""
-        photos = photos_of(self.data, "validation")
-        sources: list[Sequence[Sample]] = [SampleFiles(PEOPLE)]
-        return _Chain([*sources, photos] if photos is not None else sources, self.settings.held_out)
-
-    def affordable_steps(self) -> int:
-        """Return how many steps each run may have, from how long the dearest kind of step takes."""
-        known = self.out / "steps.json"
-        if not known.exists():
-            trial = 12
-            folder = self.out / "trial"
-            if folder.exists():
-                import shutil
-
-                shutil.rmtree(folder)
-            state = fit(self._task("hmr_paired", 0), self._plan(trial, 0), folder, resume=True)
-            runs = len(VARIANTS) * len(self.settings.seeds) + self.settings.begin
-            steps = max(int(60 * self.settings.minutes / runs / (state.seconds / trial)), 1)
-            with atomic_write(known) as temporary:
-                temporary.write_text(json.dumps(steps))
-        return int(json.loads(known.read_text()))
-
-    def train(self, steps: int) -> list[Run]:
-        """Train the common beginning, then every variant with every seed."""
-        begun = max(round(self.settings.begin * steps), 1)
-        start = self._run("begin", 0, begun, [begun], None).weights(begun)
-        marks = sorted({max(round(steps * k / self.settings.measurements), 1) for k in self._marks()})
-        return [self._run(variant, seed, steps, marks, start) for seed in self.settings.seeds for variant in VARIANTS]
-
-    def measured_start(self) -> dict[str, float]:
-        """Return the numbers of the common beginning."""
-        (numbers,) = json.loads((self.out / "begin-0" / "measured.json").read_text()).values()
-        return numbers
-
-    def output_at(self, runs: Sequence[Run], variant: str, target_px: float) -> HMROutput:
-        """Return what the first seed of a variant says of the held-out people where it meets the target."""
-        run = next(run for run in runs if run.variant == variant)
-        regressor = BlindRegressor(self.settings.hidden)
-        regressor.load_state_dict(run.weights(run.first_below(target_px)))
-        return self.held_out.predict(regressor)
-
-    def _marks(self) -> range:
-        return range(1, self.settings.measurements + 1)
-
-    def _run(self, variant: str, seed: int, steps: int, marks: Sequence[int], start: dict[str, Tensor] | None) -> Run:
-        from safetensors.torch import save_file
-
-        folder = self.out / f"{variant}-{seed}"
-        table = folder / "measured.json"
-        measured = {int(k): v for k, v in json.loads(table.read_text()).items()} if table.exists() else {}
-        task = self._task(variant, seed)
-        if start is not None:
-            task.model.regressor.load_state_dict(start)
-        for mark in marks:
-            if mark in measured:
-                continue
-            fit(task, self._plan(mark, seed), folder, resume=True)
-            measured[mark] = self.held_out.measure(self.held_out.predict(task.model.regressor))
-            weights = {name: value.contiguous() for name, value in task.model.regressor.state_dict().items()}
-            with atomic_write(folder / "measured" / f"{mark:06d}.safetensors") as temporary:
-                save_file(weights, temporary)
-            with atomic_write(table) as temporary:
-                temporary.write_text(json.dumps(measured))
-            brief = ("mpjpe_mm", "pa_mpjpe_mm", "error_2d_px", "impossible_joints_percent", "self_intersecting_percent")
-            shown = "  ".join(f"{name} {measured[mark][name]:.1f}" for name in brief if name in measured[mark])
-            print(f"{variant} seed {seed} step {mark} of {steps}: {shown}", flush=True)
-        return Run(variant=variant, seed=seed, measured=dict(sorted(measured.items())), folder=folder)
-
-    def _task(self, variant: str, seed: int) -> FeatureTask:
-        # The critic starts at random, so that seeds differ in it as well as in the order of the rows.
-        torch.manual_seed(seed)
-        return FeatureTask(
-            self._model(seed),
-            self.joint_body,
-            self.out / "features",
-            lambda model, body: Findings(numbers={}),
-            weights=WEIGHTS.get(variant, TWO_D),
-            rate=self.settings.rate,
-            batch=self.settings.batch,
-            seed=100 + seed,
-            weight_decay=0.0,
-            look_at_3d=variant == "hmr_paired",
-            bodies=self.bodies,
-            critic_rate=self.settings.critic_rate,
-        )
-
-    def _model(self, seed: int) -> HMR:
-        torch.manual_seed(seed)
-        return HMR("ablation", self.encoder, BlindRegressor(self.settings.hidden), input_size=256)
-
-    def _plan(self, steps: int, seed: int) -> Plan:
-        # Constant rates, as HMR's: a run that is measured on its way is the run that it is at its end.
-        return Plan(
-            steps=steps, seed=seed, final_rate=1.0, warmup_steps=50, clip_norm=None, average_decay=0.99, device="cpu",
-            validate_minutes=None,
-        )  # fmt: skip
-
-
-class _Chain(Sequence[Sample]):
-    """The first so many samples of each of several data sets, spread evenly over it."""
-
-    def __init__(self, sources: Sequence[Sequence[Sample]], count: int) -> None:
-        self.places = [
-            (source, int(i)) for source in sources for i in np.linspace(0, len(source) - 1, min(count, len(source)))
-        ]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> Sample:  # pyright: ignore[reportIncompatibleMethodOverride]
-        source, place = self.places[index]
-        return source[place]
-
-
-def real_bodies(data: Path | None) -> RealBodySource:
-    """Return the critic's real bodies: the bank's training poses, or the shipped prior's where there is no bank."""
-    if data is not None and (data / "pose_bank.npz").is_file():
-        return RealBodies(banks=[PoseBank.load(data / "pose_bank.npz")])
-    prior = PosePrior.load()
-
-    def drawn(number: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng((7, number))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        betas = np.stack([sample_betas(rng) for _ in range(count)])
-        return prior.sample(count, generator)[:, 1:].numpy(), betas
-
-    return drawn
-
-
 def print_table(report: Mapping[str, Any]) -> None:
     """Print the rows and, below them, what they are worth."""
     from rich.console import Console
@@ -436,14 +181,6 @@ def _settle(out: Path, settings: Settings, data: Path | None) -> None:
         raise UserError(f"{out} holds an ablation with other settings: give another --out, or the same settings.")
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(now, indent=1) + "\n")
-
-
-def _counted(what: str, batch: int) -> Callable[[int], None]:
-    def report(done: int) -> None:
-        if done * batch % 500 < batch:
-            print(f"features of {done * batch} {what}", flush=True)
-
-    return report
 
 
 def _commit() -> str | None:
