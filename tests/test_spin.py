@@ -133,7 +133,7 @@ def test_labels_that_a_row_lacks_are_none(tmp_path, person):
     assert sample.joints_cam_m is None
     everything = write(tmp_path, person, has_smpl=None, gender=np.array([b"m"]))[0]
     assert everything.rotations is not None
-    assert everything.shape_space == "smpl_male"
+    assert everything.shape_space == "smpl-male"
     few = table(person)["part"]
     few[0, 1:] = 0
     crop = write(tmp_path, person, part=few)[0].crop
@@ -187,7 +187,7 @@ def test_what_is_written_is_read_back(tmp_path, person):
     assert spin.check(tmp_path / "out") == []
     for name in ("keypoints_px", "visible", "joints_cam_m", "rotations", "betas"):
         np.testing.assert_allclose(getattr(again[0], name), getattr(first, name), atol=1e-4)
-    assert again[0].shape_space == "smpl_female"
+    assert again[0].shape_space == "smpl-female"
     assert np.abs(again[0].image.astype(int) - first.image).mean() < 3
     assert again[1].rotations is None
     assert again[1].joints_cam_m is None

@@ -134,7 +134,7 @@ def test_joints_rotations_and_camera_agree(tiny, body):
         upright = posed[15] - posed[0]
         assert upright[1] < -0.4  # y down.
         assert sample.visible.all()
-        assert sample.shape_space == "smpl_male"
+        assert sample.shape_space == "smpl-male"
         np.testing.assert_allclose(sample.betas, np.linspace(-1, 1, 10), atol=1e-6)
 
 

@@ -87,7 +87,8 @@ def write_bank(source: Source, out: str | Path, *, workers: int = 2) -> dict[str
         return done
     clips = sorted(source.clips, key=lambda clip: (clip.source, clip.name))
     parts: list[dict[str, NDArray]] = []
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
+    pool = ThreadPoolExecutor(max(workers, 1))
+    try:
         for name, group in groupby(clips, key=lambda clip: clip.source):
             members = list(group)
             path = out / "parts" / f"{_file_name(name)}-{_fingerprint(source.thinning, members)[:12]}.npz"
@@ -95,6 +96,9 @@ def write_bank(source: Source, out: str | Path, *, workers: int = 2) -> dict[str
                 _write_part(path, members, _shown(pool.map(_attempt(source.read), members), name, len(members)))
             with np.load(path, allow_pickle=False) as file:
                 parts.append(dict(file))
+    finally:
+        # Who stops the program does not want to wait for clips that nobody has begun to read.
+        pool.shutdown(cancel_futures=True)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     skipped = dict(zip(columns.pop("skipped"), columns.pop("reason"), strict=True))
     frames = dict(zip(columns.pop("counted"), columns.pop("frames"), strict=True))

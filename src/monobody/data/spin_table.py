@@ -59,7 +59,7 @@ def export_spin(samples: Iterable[Sample], table: str | Path, *, quality: int = 
                 "pose": pose,
                 "shape": sample.betas if smpl else np.zeros(10),
                 "has_smpl": float(smpl),
-                "gender": {"smpl_male": "m", "smpl_female": "f"}.get(sample.shape_space, "n"),
+                "gender": {"smpl-male": "m", "smpl-female": "f"}.get(sample.shape_space, "n"),
             }
         )
     if not rows:

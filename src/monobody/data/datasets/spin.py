@@ -113,7 +113,7 @@ class Spin(Sequence[Sample]):
             joints_cam_m=_joints(row),
             rotations=to_matrices(row["pose"].reshape(24, 3)) if known else None,
             betas=row["shape"].astype(np.float32) if known and "shape" in row else None,
-            shape_space={"m": "smpl_male", "f": "smpl_female"}.get(str(row.get("gender", ""))[:1], "smpl"),
+            shape_space={"m": "smpl-male", "f": "smpl-female"}.get(str(row.get("gender", ""))[:1], "smpl"),
         )
 
     def _find(self, index: int) -> tuple[int, int]:

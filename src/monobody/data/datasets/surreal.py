@@ -18,7 +18,7 @@ Two things to know:
   ``Rx(90 deg) Rz(zrot) R_root``: SURREAL's world has y down.
 
 The focal length is 600 pixels (60 mm on a 32 mm sensor). Shapes belong to the female or male SMPL, so their space is
-"smpl_female" or "smpl_male" and no neutral body is trained on them. Runs differ in how much their clips overlap (50, 30
+"smpl-female" or "smpl-male" and no neutral body is trained on them. Runs differ in how much their clips overlap (50, 30
 and 70 %), so neighbouring clips of one run repeat each other; every tenth frame is kept.
 """
 
@@ -166,7 +166,7 @@ def _sample(image: UInt8[np.ndarray, "h w 3"], labels: dict[str, Any], frame: in
         joints_cam_m=marks[:14].astype(np.float32),
         rotations=rotations.astype(np.float32),
         betas=labels["shape"][:, frame].astype(np.float32),
-        shape_space="smpl_male" if labels["gender"][frame] else "smpl_female",
+        shape_space="smpl-male" if labels["gender"][frame] else "smpl-female",
         focal_px=FOCAL_PX,
         principal_px=PRINCIPAL_PX,
         mask=None if parts is None else np.where(parts > 0, np.uint8(255), np.uint8(0)),
