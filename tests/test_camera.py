@@ -14,6 +14,7 @@ from monobody.camera import (
     fov_from_focal,
     full_image_translation,
     project,
+    project_through_picture,
     project_weak,
     unproject,
     weak_camera,
@@ -86,3 +87,31 @@ def test_gradients_reach_the_weak_camera() -> None:
     points = torch.randn(3, 3, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda c: project_weak(points, c), camera)
     assert torch.autograd.gradcheck(lambda c: full_image_translation(c, CROP, 900.0, 640, 480), camera)
+
+
+def test_the_whole_picture_s_projection_is_the_pinhole_s() -> None:
+    """Through view and weak camera, or through the picture's pinhole and back into the crop: the same points."""
+    rng = np.random.default_rng(3)
+    points = rng.normal(size=(5, 19, 3)) * 0.5
+    camera = np.stack([rng.uniform(0.6, 1.2, 5), *rng.uniform(-0.2, 0.2, (2, 5))], -1)
+    focal_px, width, height = 700.0, 640, 480
+    view = np.tile([(300 - 320) / focal_px, (120 - 240) / focal_px, 180 / focal_px], (5, 1))
+    seen = project_through_picture(points, camera, view)
+    place = full_image_translation(camera, CROP, focal_px, width, height)
+    pixels = project(points + place[:, None], focal_px, (width / 2, height / 2))
+    np.testing.assert_allclose(seen, CROP.to_crop(pixels), atol=1e-9)
+    flat = points * [1, 1, 0]
+    np.testing.assert_allclose(project_through_picture(flat, camera, view), project_weak(flat, camera), atol=1e-12)
+    assert np.abs(seen - project_weak(points, camera)).max() > 0.05
+
+
+def test_bodies_behind_the_camera_have_finite_gradients() -> None:
+    points = torch.tensor([[[0.1, 0.2, -50.0], [0.0, 0.0, 0.0]]], requires_grad=True)
+    camera = torch.tensor([[-1.0, 0.0, 0.0]], requires_grad=True)
+    seen = project_through_picture(points, camera, torch.tensor([[0.1, 0.0, 0.3]]))
+    seen.sum().backward()
+    assert points.grad is not None
+    assert camera.grad is not None
+    assert seen.isfinite().all()
+    assert points.grad.isfinite().all()
+    assert camera.grad.isfinite().all()

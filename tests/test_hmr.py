@@ -4,10 +4,19 @@ import pytest
 import torch
 from torch import nn
 
+from monobody.body.model import Body
 from monobody.body.rotation import axis_angle_to_matrix
 from monobody.errors import UserError
 from monobody.models.backbone import resnet18, resnet34, resnet50
-from monobody.models.hmr import HMR, HMR_MODELS, HMROutput, IterativeRegressor, build_model, standing_pose
+from monobody.models.hmr import (
+    HMR,
+    HMR_MODELS,
+    HMROutput,
+    IterativeRegressor,
+    build_model,
+    model_on_card,
+    standing_pose,
+)
 
 
 def images(count: int, size: int) -> torch.Tensor:
@@ -107,6 +116,31 @@ def test_a_batch_gives_what_its_pictures_give(name: str) -> None:
     with torch.no_grad():
         together, alone = model(batch)[-1], model(batch[1:2])[-1]
     torch.testing.assert_close(together.theta()[1:2], alone.theta(), atol=1e-3, rtol=1e-3)
+
+
+def test_the_place_in_the_picture_is_looked_at_where_asked_for() -> None:
+    torch.manual_seed(0)
+    model = build_model("hmr-resnet18", size=64, full_image=True).eval()
+    batch, view = images(2, 64), torch.tensor([[0.1, -0.2, 0.3], [0.0, 0.4, 0.8]])
+    view.requires_grad_()
+    model(batch, view)[-1].theta().sum().backward()
+    assert (view.grad != 0).all()
+    with pytest.raises(ValueError, match="view"):
+        model(batch)
+    plain = build_model("hmr-resnet18", size=64).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(plain(batch)[-1].theta(), plain(batch, view)[-1].theta())
+    assert plain.input_size == 64
+
+
+def test_a_card_brings_its_network_back() -> None:
+    card = {"model": "hmr-resnet18", "rotation": "axis-angle", "size": 96, "full_image": True}
+    model = model_on_card(card, body=Body.load())
+    assert (model.input_size, model.full_image, model.regressor.rotation) == (96, True, "axis-angle")
+    assert model.regressor.fc1.in_features == 512 + 3 + 85
+    assert not model_on_card({"model": "hmr-resnet34"}, body=Body.load()).full_image
+    with pytest.raises(UserError, match="ResNet"):
+        model_on_card({"model": "hmr-small", "full_image": True}, body=Body.load())
 
 
 def test_outputs_keep_leading_dimensions() -> None:

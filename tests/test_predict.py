@@ -1,5 +1,7 @@
 """The predictor: turning back is exact, the camera's numbers reproduce the picture, choices are said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,11 @@ from scenes import HEIGHT, WIDTH, detection, posed_scene, random_output, shipped
 
 import monobody
 from monobody.body.rotation import axis_angle_to_matrix
-from monobody.camera import Camera, full_image_translation, project, project_weak
-from monobody.data.crop import Crop
+from monobody.camera import Camera, full_image_translation, project, project_through_picture, project_weak
+from monobody.data.crop import Crop, hmr_crop
+from monobody.data.sample import view_of
 from monobody.errors import UserError
-from monobody.predict.estimate import MeanPose
+from monobody.predict.estimate import MeanPose, PixelEstimator
 from monobody.predict.place import place
 from monobody.predict.predictor import Predictor, choose_camera, choose_device, load
 
@@ -147,3 +150,48 @@ def test_placing_finds_a_known_place() -> None:
     camera = Camera(focal_px=700.0, principal_px=(WIDTH / 2, HEIGHT / 2), source="default")
     placed = place(points, weak, crop, camera, width_px=WIDTH, height_px=HEIGHT)
     torch.testing.assert_close(placed, full_image_translation(weak, crop, 700.0, WIDTH, HEIGHT), atol=1e-4, rtol=1e-4)
+
+
+class FirstSight(torch.nn.Module):
+    """Stands in for a network that was told about the picture: remembers what it is told, and says what it must."""
+
+    def __init__(self, said, *, full_image: bool) -> None:
+        super().__init__()
+        self.said, self.full_image, self.input_size = said, full_image, 32
+        self.views = None
+
+    def forward(self, images, view=None):
+        self.views = view
+        return [self.said]
+
+
+def test_a_network_that_knows_the_picture_is_told_and_believed() -> None:
+    """Its weak camera means a place before the pinhole, in turned crops as well; in training its joints fell there."""
+    body, crop = shipped_body(), Crop((500.0, 120.0), 260.0, 0.6)
+    said = random_output(1, seed=4, spread_rad=0.5)
+    network = FirstSight(said, full_image=True)
+    predictor = Predictor(PixelEstimator(network, torch.device("cpu")), body, model="test", terms="test")
+    camera = Camera(focal_px=600.0, principal_px=(WIDTH / 2, HEIGHT / 2), source="user")
+    (person,) = predictor.people(np.zeros((HEIGHT, WIDTH, 3), np.uint8), [detection(crop)], camera)
+    view = view_of(crop, camera.focal_px, camera.principal_px)
+    np.testing.assert_allclose(network.views.numpy(), view[None], atol=1e-6)
+    in_crop = body(said.rotations, said.betas).joints_m
+    seen = project_through_picture(in_crop, said.camera, torch.from_numpy(view)[None])[0]
+    np.testing.assert_allclose(person.joints_px["smpl24"], crop.to_picture(seen.numpy()), atol=0.05)
+
+
+def test_a_network_of_hmrs_crops_gets_these() -> None:
+    body, said = shipped_body(), random_output(1, seed=4, spread_rad=0.1)
+    estimator = PixelEstimator(FirstSight(said, full_image=False), torch.device("cpu"), crop="hmr")
+    predictor = Predictor(estimator, body, model="test", terms="test")
+    camera = Camera(focal_px=600.0, principal_px=(WIDTH / 2, HEIGHT / 2), source="user")
+    found = detection(Crop((300.0, 200.0), 240.0, 1.0))
+    points = np.zeros((33, 2))
+    points[:3], points[3] = [[300, 100], [330, 140], [320, 250]], [900, 900]
+    scores = np.zeros(33)
+    scores[:3], scores[3] = 0.9, 0.1
+    (person,) = predictor.people(np.zeros((HEIGHT, WIDTH, 3), np.uint8), [found], camera)
+    assert person.crop == hmr_crop(found.box_px), "without landmarks the box decides"
+    found = replace(found, landmarks_px=points, landmarks_score=scores)
+    (person,) = predictor.people(np.zeros((HEIGHT, WIDTH, 3), np.uint8), [found], camera)
+    assert person.crop == Crop((315.0, 175.0), float(np.hypot(30, 150)) * 224 / 150)

@@ -1,4 +1,4 @@
-"""HMR's own crops for training and testing: people whose whole body is seen fill 150 of 224 pixels (section 3.6).
+"""HMR's own crops for training and testing: people whose whole body is seen fill 150 of 224 pixels (section 3.4).
 
 The authors' code measures the diagonal of the tight box of the visible joints and scales by what is seen of a body:
 

@@ -31,14 +31,14 @@ from torch import Tensor
 
 from monobody.body.kinematics import JointBody
 from monobody.body.skeleton import correspondence
-from monobody.camera import project_weak
+from monobody.camera import project_through_picture, project_weak
 from monobody.data.crop import turn_back
 from monobody.data.sample import Sample
 from monobody.errors import UserError
 from monobody.files import atomic_write
 from monobody.metrics import mpjpe, pa_mpjpe, pck
 from monobody.predict.detect import Detection, find_detector
-from monobody.predict.estimate import Estimator, MeanPose
+from monobody.predict.estimate import Estimator, MeanPose, knows_picture, views_of, with_own_crops
 
 SYNTHETIC = Path(__file__).parents[1] / "assets" / "evaluation" / "people.tar"
 PHOTOS = "lsp_extended"
@@ -139,10 +139,15 @@ def estimate_joints(
     """Return LSP's joints of the bodies that an estimator gives, in the pictures."""
     pixels, metres = [], []
     with torch.inference_mode():
-        for sample, detection in zip(samples, detections, strict=True):
+        for sample, detection in zip(samples, with_own_crops(estimator, detections), strict=True):
             output = estimator(sample.image, [detection])
             joints_m = joint_body(output.rotations, output.betas)["lsp14"]
-            pixels.append(detection.crop.to_picture(project_weak(joints_m, output.camera)[0].double()))
+            if knows_picture(estimator):
+                view = views_of(sample.image, [detection], camera=None)
+                seen = project_through_picture(joints_m, output.camera, view)
+            else:
+                seen = project_weak(joints_m, output.camera)
+            pixels.append(detection.crop.to_picture(seen[0].double()))
             metres.append(turn_back(joints_m[0, ..., None], detection.crop.angle_rad)[..., 0])
     return torch.stack(pixels).float(), torch.stack(metres)
 

@@ -1,6 +1,6 @@
 """HMR's critic: 25 small judges that tell real bodies from predicted ones.
 
-"End-to-end Recovery of Human Shape and Pose" (CVPR 2018), section 3.4, factorised as the body is: one judge for each
+"End-to-end Recovery of Human Shape and Pose" (CVPR 2018), section 3.3, factorised as the body is: one judge for each
 joint's rotation, which learns its limits from very few numbers; one for all joints together; one for the shape. They
 see rotation matrices, the root's left out, because how a body is turned says nothing about whether it is possible.
 

@@ -7,15 +7,17 @@ network at all (the mean pose, the yardstick for the other two). All answer with
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from monobody.body.landmarks import Landmarks
 from monobody.body.rotation import axis_angle_to_matrix
-from monobody.data.crop import extract
+from monobody.camera import Camera, default_focal_px
+from monobody.data.crop import Crop, extract, hmr_crop
+from monobody.data.sample import view_of
 from monobody.fit.lift import Lift
 from monobody.models.hmr import HMR, HMROutput, standing_pose
 from monobody.predict.detect import Detection
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 PEOPLE_AT_ONCE = 16
 """Crops in one pass through a network: enough to keep it busy, few enough to fit anywhere."""
+SURE = 0.2
+"""Landmarks with a lower score do not place HMR's crop."""
 
 
 class Estimator(Protocol):
@@ -36,19 +40,35 @@ class Estimator(Protocol):
 
 
 class PixelEstimator:
-    """Runs HMR on the detections' crops."""
+    """Runs HMR on the detections' crops.
 
-    def __init__(self, model: HMR, device: torch.device) -> None:
+    Args:
+        model: the network.
+        device: where it runs.
+        crop: which crops it was trained on: the detector's regions, or HMR's upright boxes.
+    """
+
+    def __init__(self, model: HMR, device: torch.device, *, crop: Literal["region", "hmr"] = "region") -> None:
         self.model = model.to(device).eval()
         self.device = device
+        self.crop = crop
 
-    def __call__(self, rgb: UInt8[np.ndarray, "h w 3"], detections: Sequence[Detection]) -> HMROutput:
-        """Cut out, normalise and regress; the last iteration is the answer."""
+    def __call__(
+        self, rgb: UInt8[np.ndarray, "h w 3"], detections: Sequence[Detection], camera: Camera | None = None
+    ) -> HMROutput:
+        """Cut out, normalise and regress; the last iteration is the answer.
+
+        ``camera`` is the picture's; what is assumed of any picture where left out. Few networks ask for it.
+        """
         size = self.model.input_size
         crops = np.stack([extract(rgb, detection.crop, size) for detection in detections])
         images = torch.from_numpy(crops).permute(0, 3, 1, 2)
+        views = views_of(rgb, detections, camera)
         with torch.inference_mode():
-            parts = [self.model(part.to(self.device).float() / 255)[-1] for part in images.split(PEOPLE_AT_ONCE)]
+            parts = [
+                self.model(part.to(self.device).float() / 255, view.to(self.device))[-1]
+                for part, view in zip(images.split(PEOPLE_AT_ONCE), views.split(PEOPLE_AT_ONCE), strict=True)
+            ]
         return _joined(parts)
 
 
@@ -82,6 +102,36 @@ class MeanPose:
         rotations = axis_angle_to_matrix(standing_pose()).repeat(count, 1, 1, 1)
         camera = torch.tensor([0.9, -float(self.pelvis[0]), -float(self.pelvis[1])]).repeat(count, 1)
         return HMROutput(camera=camera, rotations=rotations, betas=torch.zeros(count, 10))
+
+
+def with_own_crops(estimator: Estimator, detections: Sequence[Detection]) -> list[Detection]:
+    """Return the detections with the crops that an estimator was trained on in place of the detector's regions."""
+    if not (isinstance(estimator, PixelEstimator) and estimator.crop == "hmr"):
+        return list(detections)
+    return [replace(detection, crop=hmr_crop_of(detection)) for detection in detections]
+
+
+def hmr_crop_of(detection: Detection) -> Crop:
+    """Return HMR's crop about a person: by the landmarks that the detector is sure of, else by the box."""
+    sure = detection.landmarks_score > SURE
+    points = detection.landmarks_px[sure]
+    spread = len(points) > 1 and np.ptp(points, axis=0).any()
+    return hmr_crop(points) if spread else hmr_crop(detection.box_px)
+
+
+def knows_picture(estimator: Estimator) -> TypeGuard[PixelEstimator]:
+    """Tell whether an estimator's cameras are to be seen through the whole picture's (CLIFF), and so asks for that."""
+    return isinstance(estimator, PixelEstimator) and estimator.model.full_image
+
+
+def views_of(
+    rgb: UInt8[np.ndarray, "h w 3"], detections: Sequence[Detection], camera: Camera | None
+) -> Float[torch.Tensor, "n 3"]:
+    """Return where each crop lies before the picture's camera, as in training (`data.sample.view_of`)."""
+    height, width = rgb.shape[:2]
+    focal_px = default_focal_px(width, height) if camera is None else camera.focal_px
+    principal_px = (width / 2, height / 2) if camera is None else camera.principal_px
+    return torch.from_numpy(np.stack([view_of(each.crop, focal_px, principal_px) for each in detections]))
 
 
 def _joined(parts: Sequence[HMROutput]) -> HMROutput:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from monobody.body.model import Body
 from monobody.body.rotation import matrix_to_axis_angle
-from monobody.camera import Camera, default_focal_px, focal_from_fov, project
+from monobody.camera import Camera, default_focal_px, focal_from_fov, full_image_translation, project
 from monobody.data.crop import Crop, checked_box, turn_back
 from monobody.errors import UserError
 from monobody.fit.lift import Lift
@@ -23,7 +23,14 @@ from monobody.image import Picture, picture_from_array, read_image
 from monobody.models.hmr import model_on_card
 from monobody.models.storage import load_weights, read_card
 from monobody.predict.detect import Detection, Detector, find_detector
-from monobody.predict.estimate import Estimator, LandmarkEstimator, MeanPose, PixelEstimator
+from monobody.predict.estimate import (
+    Estimator,
+    LandmarkEstimator,
+    MeanPose,
+    PixelEstimator,
+    knows_picture,
+    with_own_crops,
+)
 from monobody.predict.place import place, turn_back_shift
 from monobody.scene import Hypothesis, Person, Scene
 
@@ -96,7 +103,9 @@ class Predictor:
         """Estimate everybody who was detected at once and place them before the camera."""
         if not detections:
             return ()
-        output = self.estimator(rgb, detections)
+        detections = with_own_crops(self.estimator, detections)
+        ask = self.estimator
+        output = ask(rgb, detections, camera) if knows_picture(ask) else ask(rgb, detections)
         with torch.inference_mode():
             pelvis_m = self.body.identity(output.betas).joints_m[:, 0]
             roots, shifts = [], []
@@ -136,7 +145,10 @@ class Predictor:
         joints["smpl24"] = posed.joints_m
         # The shift already speaks of the upright crop.
         upright = Crop(crop.centre_px, crop.size_px)
-        translation_m = place(posed.joints_m, weak, upright, camera, width_px=shape[1], height_px=shape[0])
+        if knows_picture(self.estimator):
+            translation_m = full_image_translation(weak, upright, camera.focal_px, shape[1], shape[0])
+        else:
+            translation_m = place(posed.joints_m, weak, upright, camera, width_px=shape[1], height_px=shape[0])
         joints_cam_m = {name: points + translation_m for name, points in joints.items()}
         theta = torch.cat([weak, matrix_to_axis_angle(rotations).reshape(72), betas])
         return Hypothesis(
@@ -183,7 +195,7 @@ def load(
     else:
         network = model_on_card(card, body=loaded)
         load_weights(network, path, body_digest=loaded.digest)
-        estimator = PixelEstimator(network, target)
+        estimator = PixelEstimator(network, target, crop=card.get("crop", "region"))
     return Predictor(estimator, loaded, model=name, terms=card.get("terms", "unknown: the weights' card does not say"))
 
 
