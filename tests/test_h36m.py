@@ -15,6 +15,8 @@ from monobody.data.datasets import h36m
 from monobody.data.datasets.h36m_clip import JOINTS_17
 from monobody.data.datasets.h36m_metadata import read_metadata
 from monobody.data.lens import seen_at
+from monobody.data.prepare import prepare
+from monobody.data.prepared import Prepared
 from monobody.data.sample import Sample
 from monobody.errors import UserError
 
@@ -130,6 +132,17 @@ def test_the_original_layout(root: Path) -> None:
     assert any(problem.startswith("S11: 11 of 11") for problem in problems), "the corrupt clip is not asked for"
     with pytest.raises(UserError, match=r"no recordings of S9, S11.*vision\.imar\.ro"):
         h36m.samples(root, "test")
+
+
+def test_prepared_shards_hold_the_same(root: Path) -> None:
+    for camera in CAMERAS[:2]:
+        write_clip(root, 1, "Directions 1", camera)
+    manifest = prepare("h36m", root, root / "out", workers=2, partial=True)
+    assert manifest["count"] == 6
+    assert manifest["skipped"] == 0
+    people = Prepared(root / "out")
+    assert_labels_fit(people[1], 5)
+    assert_labels_fit(people[5], 10)
 
 
 def test_protocols_leave_out_what_they_should(root: Path) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int32, UInt8
 
-from monobody.jit import SAFE_FASTMATH, compiled
+from monobody.jit import compiled
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,25 +88,29 @@ def _bent(rays: Float[np.ndarray, "*b 2"], lens: Lens) -> Float[np.ndarray, "*b 
 
 
 @lru_cache(maxsize=8)
-def _sources(height: int, width: int, lens: Lens) -> Float[np.ndarray, "h w 2"]:
-    """Return, for each pixel of the rectified picture, where it is found in the real one."""
+def _sources(height: int, width: int, lens: Lens) -> Int32[np.ndarray, "h w 2"]:
+    """Return, for each pixel of the rectified picture, where in the real one it is found, in 1/256 of its pixels.
+
+    The centre of the first pixel counts as 0 here; beyond the picture, its edge is repeated.
+    """
     rows, columns = np.mgrid[:height, :width] + 0.5
     rays = (np.stack([columns, rows], axis=-1) - np.array(lens.principal_px)) / lens.pinhole_focal_px
-    return (_bent(rays, lens) * np.array(lens.focal_px) + np.array(lens.principal_px)).astype(np.float32)
+    places = _bent(rays, lens) * np.array(lens.focal_px) + np.array(lens.principal_px) - 0.5
+    # A hair inside the last pixel, so that a neighbour to the right and below always exists.
+    return np.clip(np.rint(places * 256), 0, np.array([width - 1, height - 1]) * 256 - 1).astype(np.int32)
 
 
-@compiled(fastmath=SAFE_FASTMATH)
-def _resample(image, sources_px, out):
-    """Fill ``out`` bilinearly; beyond the picture its edge is repeated."""
-    height, width = image.shape[:2]
+@compiled()
+def _resample(image, sources, out):
+    """Fill ``out`` bilinearly, in whole numbers."""
     for row in range(out.shape[0]):
         for column in range(out.shape[1]):
-            x = min(max(sources_px[row, column, 0] - np.float32(0.5), np.float32(0)), np.float32(width - 1))
-            y = min(max(sources_px[row, column, 1] - np.float32(0.5), np.float32(0)), np.float32(height - 1))
-            x0, y0 = int(x), int(y)
-            x1, y1 = min(x0 + 1, width - 1), min(y0 + 1, height - 1)
-            right, down = x - x0, y - y0
+            x, y = sources[row, column, 0], sources[row, column, 1]
+            x0, y0, right, down = x >> 8, y >> 8, x & 255, y & 255
             for channel in range(3):
-                top = image[y0, x0, channel] * (1 - right) + image[y0, x1, channel] * right
-                bottom = image[y1, x0, channel] * (1 - right) + image[y1, x1, channel] * right
-                out[row, column, channel] = np.uint8(top * (1 - down) + bottom * down + np.float32(0.5))
+                top = np.int32(image[y0, x0, channel]) * (256 - right) + np.int32(image[y0, x0 + 1, channel]) * right
+                bottom = (
+                    np.int32(image[y0 + 1, x0, channel]) * (256 - right)
+                    + np.int32(image[y0 + 1, x0 + 1, channel]) * right
+                )
+                out[row, column, channel] = (top * (256 - down) + bottom * down + 32768) >> 16
