@@ -260,8 +260,9 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
 def test_damaged_state(content: bytes, tmp_path: Path) -> None:
     fit(ToyTask(), replace(PLAN, steps=2), tmp_path, settings=SETTINGS)
     (tmp_path / "checkpoints" / "step_00000002" / "state.json").write_bytes(content)
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(UserError, match="damaged") as refused:
         fit(ToyTask(), PLAN, tmp_path, resume=True, settings=SETTINGS)
+    assert "step_00000002" in str(refused.value)
 
 
 CUTS = [

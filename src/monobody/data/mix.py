@@ -6,8 +6,11 @@ A sample that cannot be used is passed over for another one, which is a function
 how often that happened, and the process that trains counts (`data/faults.py`).
 """
 
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -110,6 +113,7 @@ def batches(
         num_workers=workers,
         collate_fn=collate,
         prefetch_factor=3 if workers else None,
+        worker_init_fn=_leave_signals,
         pin_memory=torch.cuda.is_available(),
     )
     return _counted(iter(loader), numbers, rows)
@@ -121,15 +125,8 @@ def _counted(
     """Yield batches as they come, and refuse to when too many of the samples are bad."""
     tally = Tally()
     for batch_numbers in numbers:
-        try:
+        with loaders_watched():
             batch = next(loaded)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise UserError(
-                "A process that loads training data was killed, most likely for want of memory: go on with --resume "
-                "where more of it is free."
-            ) from error
         skipped = batch["skipped"].tolist()
         faults = (
             fault
@@ -141,6 +138,25 @@ def _counted(
         yield batch
 
 
+@contextmanager
+def loaders_watched() -> Iterator[None]:
+    """Say in one sentence that a loading process was killed.
+
+    Torch raises that wherever the program is by then, and once more for every worker that ends after it; or else the
+    worker's last batch breaks off.
+    """
+    try:
+        yield
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+            raise
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        raise UserError(
+            "A process that loads training data was killed, most likely for want of memory: go on with --resume where "
+            "more of it is free."
+        ) from error
+
+
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     """Stack rows into a batch of tensors."""
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
@@ -150,6 +166,19 @@ def fixed_rows(samples: Sequence[Sample], size: int, *, shape_space: str = "mono
     """Return all samples, each cut to exactly its own region, as one batch to validate with."""
     rng = np.random.default_rng(0)
     return collate([training_row(sample, rng, size, NO_AUGMENT, shape_space=shape_space) for sample in samples])
+
+
+def _leave_signals(worker: int) -> None:
+    """Leave Ctrl-C and SIGTERM, which a terminal or a cluster sends to loaders too, to the process that trains.
+
+    It still needs rows for the step it is in; its loaders end when it does. A second SIGTERM comes from itself.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _obey_the_next)
+
+
+def _obey_the_next(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
 
 
 class _Numbers(Sampler[list[int]]):

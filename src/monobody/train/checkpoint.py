@@ -136,28 +136,36 @@ def load(
         ) from error
 
 
-def check_settings(path: Path, settings: Mapping[str, Any]) -> None:
-    """Refuse to go on from a checkpoint that was written by a run with other settings.
+def newest(out: Path, *, resume: bool, settings: Mapping[str, Any] | None) -> Path | None:
+    """Return the checkpoint from which the run in `out` goes on; None where there is no run yet.
 
-    Settings that only one of both knows are not compared: an older version may have had fewer.
+    Settings that only one of both runs knows are not compared: an older version may have had fewer.
 
     Raises:
-        UserError: the runs differ in more than what is `HARMLESS`; or the checkpoint is damaged.
+        UserError: there is a run, and `resume` is off, or its settings differ in more than what is `HARMLESS`; or its
+            newest checkpoint is damaged.
     """
+    sweep(out / "checkpoints")
+    found = complete(out / "checkpoints")
+    if not found:
+        return None
+    if not resume:
+        raise UserError(f"{out} holds a run already. Continue it with --resume, or choose another --out folder.")
     try:
-        stored = dict(json.loads((path / "state.json").read_text())["settings"])
+        stored = dict(json.loads((found[-1] / "state.json").read_text())["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"The checkpoint {path} is damaged ({error}). Remove that folder to go on from the one before it, or start "
-            "a new run in another --out folder."
+            f"The checkpoint {found[-1]} is damaged ({error}). Remove that folder to go on from the one before it, or "
+            "start a new run in another --out folder."
         ) from error
-    found = list(differences(stored, settings))
-    if found:
-        more = f", and {len(found) - 1} more settings differ" if len(found) > 1 else ""
+    different = [] if settings is None else list(differences(stored, settings))
+    if different:
+        more = f", and {len(different) - 1} more settings differ" if len(different) > 1 else ""
         raise UserError(
-            f"The run in {path.parents[1]} was started with {found[0]}{more}. Resume it with the settings that it was "
-            "started with, or start a new run in another --out folder."
+            f"The run in {out} was started with {different[0]}{more}. Resume it with the settings that it was started "
+            "with, or start a new run in another --out folder."
         )
+    return found[-1]
 
 
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from monobody.data.mix import loaders_watched
 from monobody.errors import Interrupted, UserError
 from monobody.train import checkpoint
 from monobody.train.average import Averages
@@ -29,7 +30,7 @@ from monobody.train.log import RunLog
 from monobody.train.plan import Plan, Rhythm
 from monobody.train.processes import Agreement, join, mean_over_processes
 from monobody.train.progress import Progress
-from monobody.train.step import Stepper
+from monobody.train.step import SKIPPED, Stepper
 from monobody.train.task import Task
 
 
@@ -67,7 +68,7 @@ def fit(
     rows: list[tuple[RunState, dict[str, Tensor]]] = []
     began = time.monotonic() - start.seconds
 
-    with Progress(plan, start, shown=main) as progress, StopRequest() as request:
+    with Progress(plan, start, shown=main) as progress, StopRequest() as request, loaders_watched():
         batches = task.batches(
             start.step * plan.accumulate, process=accelerator.process_index, processes=accelerator.num_processes
         )
@@ -129,7 +130,8 @@ def _flush(rows: list[tuple[RunState, dict[str, Tensor]]], log: RunLog | None) -
     if log is not None:
         for (state, _), row in zip(rows, values.tolist(), strict=True):
             log.row("train", state.step, dict(zip(names, row, strict=True)) | {"seconds": state.seconds})
-    return dict(zip(names, values.mean(0).tolist(), strict=True))
+    means = dict(zip(names, values.mean(0).tolist(), strict=True))
+    return {name: mean for name, mean in means.items() if mean or name != SKIPPED}
 
 
 def _validate(task: Task, state: RunState, log: RunLog, progress: Progress) -> RunState:
@@ -166,14 +168,10 @@ def _restore(
     task: Task, averages: Averages, out: Path, *, resume: bool, settings: Mapping[str, Any] | None
 ) -> RunState:
     """Go back to the last checkpoint of the run in `out`, or to the beginning where there is none."""
-    found = checkpoint.complete(out / "checkpoints")
-    if not found:
+    found = checkpoint.newest(out, resume=resume, settings=settings)
+    if found is None:
         return RunState(step=0, seconds=0.0)
-    if not resume:
-        raise UserError(f"{out} holds a run already. Continue it with --resume, or choose another --out folder.")
-    if settings is not None:
-        checkpoint.check_settings(found[-1], settings)
-    return checkpoint.load(found[-1], modules=task.modules, averages=averages.tensors, optimisers=task.optimisers)
+    return checkpoint.load(found, modules=task.modules, averages=averages.tensors, optimisers=task.optimisers)
 
 
 def _groups(task: Task) -> list[dict[str, Any]]:

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from monobody.train.plan import Plan
 from monobody.train.task import Batch, Task
 
+SKIPPED = "skipped"
+"""Under this name a batch says how many bad samples were passed over for each of its rows (`data/mix.py`)."""
+
 
 class Stepper:
     """Makes steps: batches, losses, backward, clip, optimisers.
@@ -28,10 +31,14 @@ class Stepper:
         self.optimisers = [accelerator.prepare_optimizer(optimiser) for optimiser in task.optimisers.values()]
 
     def __call__(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
-        """Make one step and return the mean of each loss over its batches."""
+        """Make one step and return the mean of each loss over its batches, and how many samples were passed over."""
         means: dict[str, Tensor] = {}
+        skipped: list[Tensor] = []
         for _ in range(self.plan.accumulate):
-            batch = next(batches)
+            batch = dict(next(batches))
+            if SKIPPED in batch:
+                # Of all processes together, once the mean over them is taken.
+                skipped.append(batch.pop(SKIPPED).sum() * self.accelerator.num_processes)
             batch = {name: value.to(self.accelerator.device, non_blocking=True) for name, value in batch.items()}
             with self.accelerator.accumulate(self.losses):
                 losses = self.losses(batch)
@@ -45,7 +52,7 @@ class Stepper:
             for name, loss in losses.items():
                 share = loss.detach() / self.plan.accumulate
                 means[name] = means[name] + share if name in means else share
-        return means
+        return means | {SKIPPED: torch.stack(skipped).sum()} if skipped else means
 
 
 class _Losses(nn.Module):
