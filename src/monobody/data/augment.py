@@ -63,8 +63,7 @@ def degrade(image: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator, appeara
         image = np.asarray(picture)
     if rng.random() < a.noise_share:
         sigma = rng.uniform(2.0, a.noise)
-        grain = rng.standard_normal((height, width, 1 if rng.random() < 0.5 else 3), np.float32)
-        image = np.clip(image + sigma * grain, 0, 255).astype(np.uint8)
+        image = _add_grain(image, rng, sigma, channels=1 if rng.random() < 0.5 else 3)
     if rng.random() < a.jpeg_share:
         image = compress(image, int(rng.integers(25, 86)))
     return image
@@ -105,18 +104,24 @@ def degrade_batch(
 
 def _apply_tone(image: np.ndarray, rng: np.random.Generator, a: Appearance) -> np.ndarray:
     """Gamma, gain and cast by one table a channel; saturation and contrast by one 3 x 3 matrix and an offset."""
+    from monobody.data.tone import toned  # Compiled loops: numba takes half a second to import.
+
     exponent = np.exp(a.gamma * rng.normal())
     gain = np.exp(a.brightness * rng.normal() + a.cast * rng.normal(size=3))
     contrast = np.exp(a.contrast * rng.normal())
     saturation = 0.0 if rng.random() < a.grey_share else np.exp(a.saturation * rng.normal())
     levels = np.arange(256, dtype=np.float32) / 255
-    tables = (255 * levels[:, None] ** exponent * gain).astype(np.float32)
-    toned = np.stack([tables[image[..., channel], channel] for channel in range(3)], axis=-1)
+    tables = (255 * levels**exponent * gain[:, None]).astype(np.float32)
     luma = np.array([0.299, 0.587, 0.114], np.float32)
-    mix = contrast * (saturation * np.eye(3) + (1 - saturation) * luma[None, :])
-    mean = float(toned.mean(axis=(0, 1)) @ luma)
-    toned = toned @ mix.T.astype(np.float32) + np.float32((1 - contrast) * mean)
-    return np.clip(toned, 0, 255, out=toned).astype(np.uint8)
+    mix = contrast * (saturation * np.eye(3) + (1 - saturation) * luma)
+    return toned(image, tables, mix.astype(np.float32), ((1 - contrast) * luma).astype(np.float32))
+
+
+def _add_grain(image: np.ndarray, rng: np.random.Generator, sigma: float, *, channels: int) -> np.ndarray:
+    from monobody.data.tone import DRAWS, grained
+
+    draws = rng.integers(len(DRAWS), size=(*image.shape[:2], channels), dtype=np.uint16)
+    return grained(image, draws, np.float32(sigma) * DRAWS)
 
 
 def _erase(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

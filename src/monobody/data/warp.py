@@ -78,17 +78,21 @@ def _sample(image, origin_x, origin_y, right_x, right_y, down_x, down_y, samples
                     # Clamping the position repeats the edge pixels.
                     x = min(max(origin_x + u * right_x + v * down_x - 0.5, 0.0), width - 1.0)
                     y = min(max(origin_y + u * right_y + v * down_y - 0.5, 0.0), height - 1.0)
-                    left, top = int(x), int(y)
-                    right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
+                    # Unsigned: numba need not ask whether an index counts from the end.
+                    left, top = np.uint32(x), np.uint32(y)
+                    right = min(left + np.uint32(1), np.uint32(width - 1))
+                    bottom = min(top + np.uint32(1), np.uint32(height - 1))
                     fx, fy = np.float32(x - left), np.float32(y - top)
                     w11 = fx * fy
                     w01 = fx - w11
                     w10 = fy - w11
                     w00 = np.float32(1.0) - fx - w10
-                    a, b, c, d = image[top, left], image[top, right], image[bottom, left], image[bottom, right]
-                    red += w00 * a[0] + w01 * b[0] + w10 * c[0] + w11 * d[0]
-                    green += w00 * a[1] + w01 * b[1] + w10 * c[1] + w11 * d[1]
-                    blue += w00 * a[2] + w01 * b[2] + w10 * c[2] + w11 * d[2]
+                    red += w00 * image[top, left, 0] + w01 * image[top, right, 0]
+                    red += w10 * image[bottom, left, 0] + w11 * image[bottom, right, 0]
+                    green += w00 * image[top, left, 1] + w01 * image[top, right, 1]
+                    green += w10 * image[bottom, left, 1] + w11 * image[bottom, right, 1]
+                    blue += w00 * image[top, left, 2] + w01 * image[top, right, 2]
+                    blue += w10 * image[bottom, left, 2] + w11 * image[bottom, right, 2]
             out[row, column, 0] = np.uint8(red * weight + np.float32(0.5))
             out[row, column, 1] = np.uint8(green * weight + np.float32(0.5))
             out[row, column, 2] = np.uint8(blue * weight + np.float32(0.5))
