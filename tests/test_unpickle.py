@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monobody.body.unpickle import read_pickle
+from monobody.body.unpickle import read_nested, read_pickle
 from monobody.errors import UserError
 
 
@@ -233,3 +233,67 @@ def test_a_sparse_matrix_must_stay_within_its_shape(tmp_path: Path) -> None:
     file.write_bytes(pickle.dumps({"J_regressor": matrix}))
     with pytest.raises(UserError, match="shape"):
         read_pickle(file)
+
+
+def test_nested_values(tmp_path: Path) -> None:
+    """What data sets pickle: lists of arrays, texts, dictionaries in dictionaries, keys of several parts."""
+    content = {
+        "poses": [np.arange(6.0).reshape(2, 3), np.zeros((0, 3))],
+        "genders": ["m", "f"],
+        ("S1", "54138969"): {"R": np.eye(3, dtype=np.float32), "w": 1000, "name": "camera1", "valid": True},
+        "objects": np.array([{"a": np.ones(2)}, None], dtype=object),
+        "cloth": [],
+    }
+    for protocol in (2, 4):
+        path = tmp_path / f"{protocol}.pkl"
+        path.write_bytes(pickle.dumps(content, protocol=protocol))
+        read = read_nested(path)
+        assert read.keys() == content.keys()
+        np.testing.assert_array_equal(read["poses"][0], content["poses"][0])
+        assert read["genders"] == ["m", "f"]
+        camera = read["S1", "54138969"]
+        np.testing.assert_array_equal(camera.pop("R"), np.eye(3))
+        assert camera == {"w": 1000, "name": "camera1", "valid": True}
+        np.testing.assert_array_equal(read["objects"][0]["a"], [1, 1])
+        assert read["objects"][1] is None
+
+
+def test_the_pickle_inside_an_archive(tmp_path: Path) -> None:
+    path = tmp_path / "positions.npz"
+    positions: Any = {"S1": {"Walking 1": np.arange(6.0).reshape(1, 2, 3)}}
+    for save in (np.savez, np.savez_compressed):
+        save(path, positions_3d=positions, numbers=np.arange(3))
+        read = read_nested(path, "positions_3d.npy")
+        np.testing.assert_array_equal(read["S1"]["Walking 1"], positions["S1"]["Walking 1"])
+    with pytest.raises(UserError, match="array of numbers, not a pickle"):
+        read_nested(path, "numbers.npy")
+    for member in ("nothing.npy", "positions_3d.npy"):
+        with pytest.raises(UserError, match=r"cannot be read as a data set.*download it again"):
+            read_nested(path, member)
+        path.write_bytes(path.read_bytes()[:400])
+
+
+def test_attacks_on_nested_files_are_refused_too(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    for payload, named in attacks(canary).values():
+        path = tmp_path / "attack.pkl"
+        path.write_bytes(payload)
+        with pytest.raises(UserError) as caught:
+            read_nested(path)
+        assert named in str(caught.value)
+        assert not canary.exists()
+
+
+def test_nesting_cannot_take_all_memory(tmp_path: Path) -> None:
+    path, inner = tmp_path / "bomb.pkl", ["x"] * 100
+    for _ in range(5):
+        inner = [inner] * 100  # A few hundred bytes that would unfold into 10^12 texts.
+    path.write_bytes(pickle.dumps(inner))
+    assert path.stat().st_size < 5000
+    with pytest.raises(UserError, match="nests too many things"):
+        read_nested(path)
+    endless: list[Any] = []
+    endless.append(endless)
+    path.write_bytes(pickle.dumps(endless))
+    with pytest.raises(UserError, match="nests too many things"):
+        read_nested(path)

@@ -136,8 +136,8 @@ def _mmpose_lens(root: Path, subject: int, camera: str) -> Lens | None:
 
 def _annotations(root: Path, split: str) -> Path | None:
     """Return mmpose's file of a split, the fewer frames a second the better."""
-    found = (root / "annotation_body3d").glob(f"fps*/h36m_{split}.npz")
-    return min(found, key=lambda path: int(path.parent.name.removeprefix("fps") or 0), default=None)
+    found = list((root / "annotation_body3d").glob(f"fps*/h36m_{split}.npz"))
+    return min(found, key=lambda path: (len(path.parent.name), path.parent.name), default=None)
 
 
 @lru_cache(maxsize=2)

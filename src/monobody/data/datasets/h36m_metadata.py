@@ -19,8 +19,8 @@ from monobody.data.lens import Lens
 from monobody.errors import UserError
 
 SUBJECTS = 11
-EVERYTHING = 1
-"""The number of the pseudo-action `_ALL`; the fifteen actions are 2 to 16."""
+ACTIONS = range(2, 17)
+"""The numbers of the fifteen actions; 1 is the pseudo-action `_ALL`, and other rows are no recordings."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,8 +81,7 @@ def read_metadata(path: str | Path) -> Metadata:
         recordings=tuple(
             Recording(subject=int(subject), action=int(row[0]), trial=int(row[1]) - 1, name=name.strip())
             for row in rows[1:]
-            # Rows that follow the table (averages and the like) are not numbered.
-            if len(row) > 2 and row[0].strip().isdigit() and row[1].strip().isdigit() and int(row[0]) != EVERYTHING
+            if len(row) > 2 and row[0].strip().isdigit() and row[1].strip().isdigit() and int(row[0]) in ACTIONS
             for subject, name in zip(subjects, row[2:], strict=False)
             if subject.isdigit() and name.strip()
         ),
