@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -56,7 +55,7 @@ class PoseBank:
         try:
             with np.load(path, allow_pickle=False) as file:
                 return PoseBank(**_read(file))
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        except Exception as error:  # Archives of damaged bytes raise nearly anything.
             raise UserError(f"{path} is not a pose bank: {error}. Make one with scripts/build_pose_bank.py.") from error
 
     def save(self, path: str | Path) -> None:
@@ -198,18 +197,18 @@ def _cluster(points: Float[NDArray, "n d"], k: int, rounds: int = 12, learn_from
 
     The means are found on ``learn_from`` of the points, evenly spread, where there are more.
     """
-    learnt = points[:: -(-len(points) // learn_from)]
+    learnt = points[:: -(-len(points) // learn_from)].astype(np.float64)
+    squared = (learnt**2).sum(1)
     distance = np.full(len(learnt), np.inf)
     centres = np.empty((k, points.shape[1]))
     chosen = 0
     for i in range(k):
         centres[i] = learnt[chosen]
-        distance = np.minimum(distance, ((learnt - centres[i]) ** 2).sum(1))
+        distance = np.minimum(distance, squared - 2 * (learnt @ centres[i]) + squared[chosen])
         chosen = int(distance.argmax())
     for _ in range(rounds - 1):
         label = _nearest(learnt, centres)
-        total = np.zeros_like(centres)
-        np.add.at(total, label, learnt)
+        total = np.stack([np.bincount(label, column, minlength=k) for column in learnt.T], axis=1)
         count = np.bincount(label, minlength=k)[:, None]
         centres = np.where(count > 0, total / np.maximum(count, 1), centres)
     return _nearest(points, centres)
