@@ -10,6 +10,9 @@ import torch
 from monobody.body.model import Body
 from monobody.cli import main
 from monobody.data.pose_bank import PoseBank
+from monobody.data.prepared_writer import Origin, write_prepared
+from monobody.data.region import region_from_joints
+from monobody.data.sample import Sample
 from monobody.errors import UserError
 from monobody.models.hmr import model_on_card
 from monobody.models.storage import load_weights, read_card
@@ -18,7 +21,7 @@ from monobody.train.log import read_table
 from monobody.train.mixture import available
 from monobody.train.recipe import changed, parse_mixture
 from monobody.train.recipes import RECIPES, find_recipe, table
-from monobody.train.sources import real_bodies_of
+from monobody.train.sources import real_bodies_of, stream
 
 PUBLISHED = ("hmr-paired", "hmr-unpaired", "hmr-no-critic-no-3d")
 
@@ -119,6 +122,45 @@ def test_the_missing_are_told_on_the_terminal(data: Path, tmp_path: Path, capsys
     told = [line for line in capsys.readouterr().err.splitlines() if "prepared/surreal" in line]
     assert len(told) == 1
     assert "synthetic people 100 %" in told[0]
+
+
+def person(number: int, *, known: bool) -> Sample:
+    """Noise, with joints somewhere in it; where known, with rotations and shapes that mean SMPL."""
+    rng = np.random.default_rng(number)
+    keypoints = rng.uniform(20, 80, (19, 2)).astype(np.float32)
+    labels = {
+        "joints_cam_m": rng.normal(size=(14, 3)).astype(np.float32) * 0.3,
+        "rotations": np.tile(np.eye(3, dtype=np.float32), (24, 1, 1)),
+        "betas": np.full(10, 7, np.float32),
+        "shape_space": "smpl",
+    }
+    return Sample(
+        image=rng.integers(0, 256, (100, 100, 3), np.uint8),
+        crop=region_from_joints(keypoints[:14]),
+        keypoints_px=keypoints,
+        visible=np.ones(19, np.float32),
+        **(labels if known else {}),
+    )
+
+
+def test_prepared_sets_are_trained_on(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "data"
+    (folder / "prepared").mkdir(parents=True)
+    (folder / "pose_bank.npz").symlink_to(data / "pose_bank.npz")
+    for name, known in (("h36m", True), ("mpii", False)):
+        origin = Origin(name=name, licence=f"as {name} says")
+        write_prepared(origin, [person(i, known=known) for i in range(6)], folder / "prepared" / name)
+    recipe = replace(find_recipe("hmr-paired"), mixture={"h36m": 0.5, "mpii": 0.5}, batch=8, workers=0)
+    batch = next(stream(recipe, folder, 64)(0, 0, 1))
+    assert 3 <= batch["has_joints_3d"].sum() == batch["has_body"].sum() <= 5
+    assert batch["has_betas"].sum() == 0, "SMPL's shapes are not ours"
+    assert "parameters" in train("hmr-paired", folder, tmp_path / "out")
+    told = capsys.readouterr().err
+    assert "h36m 50 %, mpii 50 % instead" in told
+    card = read_card(tmp_path / "out" / "weights.safetensors")
+    assert card["data"] == "h36m 50 %, mpii 50 %"
+    assert "as h36m says" in card["terms"]
+    assert (card["crop"], card["rotation"]) == ("hmr", "axis-angle")
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ def hmr_paired() -> Recipe:
 def hmr_unpaired() -> Recipe:
     """HMR as published, from pictures with 2D labels alone and a critic that knows real bodies.
 
+    The sets are those of the authors' code; the paper's also has the 2D joints of the sets with 3D labels.
+
     Command:  monobody train hmr-unpaired --data DATA --start resnet50.pth --out runs/hmr-unpaired
     Hardware: one graphics card of 11 GB
     Time:     five days on one GTX 1080 Ti (published)
