@@ -195,7 +195,7 @@ def _load(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     try:
         from scipy.io import loadmat
     except ImportError as error:
-        raise UserError("Reading SURREAL needs scipy: pip install 'monobody[train]'.") from error
+        raise UserError("Reading SURREAL needs scipy: pip install 'monobody[data]'.") from error
     try:
         return loadmat(path, variable_names=list(names))
     except Exception as error:  # A torn file fails in whatever way scipy's reader can fail.
@@ -207,7 +207,7 @@ def _frame_count(path: Path) -> int:
     try:
         from scipy.io import whosmat
     except ImportError as error:
-        raise UserError("Reading SURREAL needs scipy: pip install 'monobody[train]'.") from error
+        raise UserError("Reading SURREAL needs scipy: pip install 'monobody[data]'.") from error
     try:
         return next(shape[1] for name, shape, _ in whosmat(path) if name == "pose")
     except Exception:
