@@ -7,7 +7,6 @@ import signal
 import tarfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from PIL import Image
 from monobody.camera import project
 from monobody.cli import main
 from monobody.data.crop import Crop
-from monobody.data.prepared import Prepared, flaw_of
+from monobody.data.prepare import SETS, reader_of, table
+from monobody.data.prepared import Prepared
 from monobody.data.prepared_writer import Origin, write_prepared
 from monobody.data.sample import NO_AUGMENT, Sample, training_row
 from monobody.errors import UserError
@@ -29,9 +29,10 @@ def person(seed: int) -> Sample:
     """Smooth colours, and joints that a known camera projects."""
     rng = np.random.default_rng(seed)
     joints = rng.normal(size=(14, 3)) * [0.3, 0.5, 0.2] + [0.1, 0.2, 4.0]
-    keypoints = np.zeros((19, 2), np.float32)
+    keypoints = np.full((19, 2), np.nan, np.float32)
     keypoints[:14] = project(joints, 700.0, (310.0, 150.0))
     rotations = np.linalg.qr(rng.normal(size=(24, 3, 3)))[0].astype(np.float32)
+    rotations *= np.linalg.det(rotations)[:, None, None].round()
     coarse = Image.fromarray(rng.integers(0, 256, (8, 12, 3), np.uint8))
     return Sample(
         image=np.asarray(coarse.resize((640, 400), Image.Resampling.BICUBIC)),
@@ -224,25 +225,6 @@ def test_bad_samples_are_counted_and_named(tmp_path: Path) -> None:
         write_prepared("set", Tiny(0), tmp_path / "none")
 
 
-def test_flaws_have_a_name() -> None:
-    good = person(0)
-    assert flaw_of(good) is None
-    nowhere = good.keypoints_px.copy()
-    nowhere[3] = np.nan
-    bare = replace(good, joints_cam_m=None, rotations=None, betas=None)
-    for bad, words in (
-        (replace(good, keypoints_px=nowhere), "finite"),
-        (replace(good, betas=np.full(10, np.inf)), "betas"),
-        (replace(good, focal_px=float("nan")), "focal_px"),
-        (replace(bare, visible=np.zeros(19)), "no joint"),
-        (replace(good, crop=Crop((-900.0, 100.0), 100.0)), "outside"),
-        (replace(good, image=good.image[..., 0]), "RGB"),
-    ):
-        assert words in (flaw_of(bad) or "")
-    hidden = nowhere.copy()
-    assert flaw_of(replace(good, keypoints_px=hidden, visible=np.where(np.arange(19) == 3, 0, good.visible))) is None
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = tarfile.open
@@ -255,6 +237,28 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(UserError, match="No space left"):
             write_prepared("set", People(4), tmp_path, per_shard=2, workers=workers)
         assert not list(tmp_path.glob("*"))
+
+
+def test_every_set_is_described() -> None:
+    """The list and the docs name every set; a reader offers what the command asks for."""
+    page = (Path(__file__).parents[1] / "docs" / "datasets.md").read_text()
+    for name in SETS:
+        reader = reader_of(name)
+        assert f"\n| `{name}` |" in page
+        assert name in table()
+        assert reader.LICENCE.endswith(".")
+        assert reader.GET_IT
+        assert all(isinstance(count, int) for count in reader.EXPECTED.values())
+        assert hasattr(reader, "samples") != hasattr(reader, "write")
+        assert reader.check(Path("/nowhere")), f"{name} misses nothing in an empty place"
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_be_forked_write_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_prepared("set", People(4), tmp_path / "forked", per_shard=2, workers=2)
+    monkeypatch.setattr("monobody.data.workers.sys.platform", "darwin")
+    write_prepared("set", People(4), tmp_path / "spawned", per_shard=2, workers=2)
+    assert digests(tmp_path / "spawned") == digests(tmp_path / "forked")
 
 
 def test_the_command_says_what_is_missing_and_what_was_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

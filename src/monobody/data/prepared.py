@@ -12,6 +12,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -44,19 +45,25 @@ class Prepared(Sequence[Sample]):
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
-        self.shards = [self.folder / shard["file"] for shard in self.manifest["shards"]]
+        try:
+            self.shards = [self.folder / Path(shard["file"]).name for shard in self.manifest["shards"]]
+            sizes = [int(shard["bytes"]) for shard in self.manifest["shards"]]
+            remedy = _remedy(self.manifest)
+            self.places = np.load(self.folder / INDEX, mmap_mode="r", allow_pickle=False)
+            if self.places.shape != (self.manifest["count"], 1 + 2 * len(MEMBERS)) or not _within(self.places, sizes):
+                raise ValueError("its numbers do not fit the shards")
+        except Exception as error:  # Files of damaged bytes are nearly anything.
+            raise UserError(
+                f"{MANIFEST} or {INDEX} in {self.folder} is missing or damaged ({type(error).__name__}: {error}). "
+                "Run `monobody prepare` again as it was run for this folder: whole shards are kept."
+            ) from error
         wrong = [
             path.name
-            for path, shard in zip(self.shards, self.manifest["shards"], strict=True)
-            if not path.is_file() or path.stat().st_size != shard["bytes"]
+            for path, size in zip(self.shards, sizes, strict=True)
+            if not path.is_file() or path.stat().st_size != size
         ]
         if wrong:
-            raise UserError(f"{self.folder} lacks, or has cut short: {', '.join(wrong)}. {_remedy(self.manifest)}")
-        try:
-            self.places = np.load(self.folder / INDEX, mmap_mode="r", allow_pickle=False)
-            assert self.places.shape == (self.manifest["count"], 1 + 2 * len(MEMBERS))
-        except (OSError, ValueError, EOFError, AssertionError) as error:
-            raise UserError(f"{self.folder / INDEX} is missing or damaged. {_remedy(self.manifest)}") from error
+            raise UserError(f"{self.folder} lacks, or has cut short: {', '.join(wrong)}. {remedy}")
 
     def __len__(self) -> int:
         return len(self.places)
@@ -128,14 +135,16 @@ def members_of(sample: Sample, name: str, quality: int) -> dict[str, bytes]:
         "name": name,
         "crop": _plain([*sample.crop.centre_px, sample.crop.size_px, sample.crop.angle_rad]),
     }
+    # JSON has no NaN, which some write where a joint is unknown.
+    known = replace(sample, keypoints_px=np.where(sample.visible[:, None] > 0, sample.keypoints_px, 0))
     for field in (*_ARRAYS, *_CAMERA):
-        value = getattr(sample, field)
+        value = getattr(known, field)
         if value is not None:
             labels[field] = value if isinstance(value, str) else _plain(value)
     members = {"jpg": _encoded(sample.image, "JPEG", quality=quality)}
     if sample.mask is not None:
         members["mask.png"] = _encoded(sample.mask, "PNG")
-    members["json"] = json.dumps(labels, separators=(",", ":")).encode()
+    members["json"] = json.dumps(labels, allow_nan=False, separators=(",", ":")).encode()
     return members
 
 
@@ -149,29 +158,6 @@ def sample_of(members: dict[str, bytes]) -> Sample:
     image = np.asarray(Image.open(io.BytesIO(members["jpg"])).convert("RGB"))
     mask = np.asarray(Image.open(io.BytesIO(members["mask.png"]))) if "mask.png" in members else None
     return Sample(image=image, crop=Crop((x, y), size, angle), mask=mask, **known)
-
-
-def flaw_of(sample: Sample, *, labelled: bool = True) -> str | None:
-    """Return why a sample cannot be learnt from, in words; None where nothing is wrong with it.
-
-    With ``labelled`` something has to be known of the person.
-    """
-    visible = np.asarray(sample.visible) > 0
-    if sample.image.dtype != np.uint8 or sample.image.ndim != 3 or sample.image.shape[2] != 3:
-        return "the picture is not 8-bit RGB"
-    if labelled and not visible.any() and sample.joints_cam_m is None and sample.rotations is None:
-        return "no joint is visible and nothing else is known"
-    if not np.isfinite(np.asarray(sample.keypoints_px)[visible]).all():
-        return "a visible joint has no finite place"
-    for field in ("joints_cam_m", "rotations", "betas", "focal_px", "principal_px"):
-        value = getattr(sample, field)
-        if value is not None and not np.isfinite(np.asarray(value)).all():
-            return f"{field} is not finite"
-    height, width = sample.image.shape[:2]
-    (x, y), reach = sample.crop.centre_px, 0.75 * sample.crop.size_px
-    if x + reach < 0 or y + reach < 0 or x - reach > width or y - reach > height:
-        return "the person lies outside of the picture"
-    return None
 
 
 def index_of(shards: Iterable[Path]) -> np.ndarray:
@@ -188,6 +174,16 @@ def index_of(shards: Iterable[Path]) -> np.ndarray:
                 place = 1 + 2 * MEMBERS.index(member)
                 rows[-1][place : place + 2] = entry.offset_data, entry.size
     return np.array(rows, np.int64).reshape(-1, 1 + 2 * len(MEMBERS))
+
+
+def _within(places: np.ndarray, sizes: Sequence[int]) -> bool:
+    """Tell whether an index points into its shards, sample after sample."""
+    shards, starts, ends = places[:, 0], places[:, 1::2], places[:, 1::2] + places[:, 2::2]
+    if not len(places) or shards.min() < 0 or shards.max() >= len(sizes) or (places < 0).any():
+        return not len(places)
+    first = np.where(places[:, 2::2] > 0, starts, np.iinfo(np.int64).max).min(1)
+    follows = (np.diff(shards) > 0) | ((np.diff(shards) == 0) & (first[1:] > ends[:-1].max(1)))
+    return bool((ends <= np.asarray(sizes)[shards][:, None]).all() and follows.all())
 
 
 def _remedy(manifest: dict[str, Any]) -> str:

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from monobody.data.faults import LARGEST_SHARE, fault_of
 from monobody.data.packed import surroundings
-from monobody.data.prepared import FORMAT, INDEX, MANIFEST, Prepared, flaw_of, index_of, members_of, read_manifest
+from monobody.data.prepared import FORMAT, INDEX, MANIFEST, Prepared, index_of, members_of, read_manifest
 from monobody.data.sample import Sample
 from monobody.data.workers import Report, run_tasks
 from monobody.errors import UserError
@@ -26,9 +27,7 @@ from monobody.files import atomic_write, sha256_of
 REGION_PX, REACH, QUALITY = 320, 0.9, 92
 """Regions of interest larger than this are shrunk to it; half the side of what is kept about them, in region sizes
 (room to turn, move and widen the region); and the JPEGs' quality."""
-PER_SHARD = 1000
-MOST_SKIPPED = 0.01
-"""The share of samples that may be unreadable before the set counts as damaged."""
+PER_SHARD = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +99,7 @@ def write_prepared(
         done += 1
         if news is not None:
             bad.append(news)
-            if len(bad) > MOST_SKIPPED * total:
+            if len(bad) > LARGEST_SHARE * total:
                 raise UserError(_too_many(bad, total, origin))
         report(done, total)
 
@@ -214,9 +213,10 @@ class _Plan:
         """Return a sample's files, or why it cannot be used."""
         try:
             sample = self.samples[index]
-            flaw = flaw_of(sample, labelled=not getattr(self.samples, "unlabelled", False))
-            if flaw is not None:
-                return flaw
+            meant = getattr(self.samples, "unlabelled", False) and not np.any(sample.visible)
+            fault = None if meant else fault_of(sample)
+            if fault is not None:
+                return fault
             small = surroundings(sample, region_px=REGION_PX, reach=REACH)
             return members_of(small, self.name(index), QUALITY)
         except Exception as error:  # A damaged file makes decoders raise nearly anything.
