@@ -150,6 +150,7 @@ def test_protocols_leave_out_what_they_should(root: Path) -> None:
         write_clip(root, 11, recording, camera)
     everyone, frontal = h36m.H36M(root, "test"), h36m.H36M(root, "test_p2")
     assert [clip.name for clip in everyone.clips] == ["S11/Directions 1.60457274", "S11/Directions.60457274"]
+    assert everyone.left_out == {"the video is corrupt as published": 3}
     assert [clip.name for clip in frontal.clips] == ["S11/Directions 1.60457274"]
 
 

@@ -25,6 +25,8 @@ class VideoFrames:
         self.path = Path(path)
         self._frames: Iterator[VideoFrame] | None = None
         self._next = 0
+        self._end: tuple[int, str] | None = None
+        """The first frame that is not there, once that is known, and what to say of it."""
 
     def __getitem__(self, number: int) -> UInt8[np.ndarray, "h w 3"]:
         """Return one frame.
@@ -32,17 +34,22 @@ class VideoFrames:
         Raises:
             UserError: the video is missing, damaged or too short, or PyAV is not installed.
         """
+        if self._end is not None and number >= self._end[0]:
+            raise UserError(self._end[1])
         if self._frames is None or number < self._next:
             self._frames, self._next = self._decoded(), 0
-        for frame in self._frames:
-            self._next += 1
-            if self._next > number:
-                return frame.to_ndarray(format="rgb24")
-        self._frames = None
-        raise UserError(f"{self.path} ends after {self._next} frames, before frame {number}: unpack it again.")
+        try:
+            for frame in self._frames:
+                self._next += 1
+                if self._next > number:
+                    return frame.to_ndarray(format="rgb24")
+            raise UserError(f"{self.path} ends after {self._next} frames, before frame {number}: unpack it again.")
+        except UserError as error:
+            self._frames, self._end = None, (self._next, str(error))
+            raise
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_frames": None, "_next": 0}
+        return {"path": self.path, "_frames": None, "_next": 0, "_end": self._end}
 
     def _decoded(self) -> Iterator["VideoFrame"]:
         try:

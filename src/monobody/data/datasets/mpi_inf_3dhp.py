@@ -70,11 +70,12 @@ class MpiInf3dhp(Sequence[Sample]):
         self.clips = [clip for clip in clips if len(clip.frames)]
         if not self.clips:
             raise UserError(f"{root} holds nothing of MPI-INF-3DHP's split {split}. {GET_IT}")
-        self.left_out = {
+        left_out = {
             f"fewer than {LEAST_INSIDE} joints in the picture": sum(clip.outside for clip in clips),
             f"moved by less than {MOVED_M * 1000:.0f} mm": sum(clip.unmoved for clip in clips),
             "not among the valid frames": sum(clip.invalid for clip in clips),
         }
+        self.left_out = {reason: count for reason, count in left_out.items() if count}
         self._ends = np.cumsum([len(clip.frames) for clip in self.clips])
 
     def __len__(self) -> int:

@@ -90,10 +90,11 @@ class ThreeDPW(Sequence[Sample]):
         self.people = [person for person in people if len(person.frames)]
         if not self.people:
             raise UserError(f"{root / 'sequenceFiles' / split} holds no sequences of 3DPW. {GET_IT}")
-        self.left_out = {
+        left_out = {
             "the camera was not aligned": sum(person.unaligned for person in people),
             f"fewer than {LEAST_DETECTED} joints detected": sum(person.undetected for person in people),
         }
+        self.left_out = {reason: count for reason, count in left_out.items() if count}
         self._ends = np.cumsum([len(person.frames) for person in self.people])
 
     def __len__(self) -> int:
