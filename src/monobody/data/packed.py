@@ -7,7 +7,6 @@ of `data/shards.py` beside them. A tar would spend as much again on its headers.
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
@@ -26,11 +25,15 @@ class PackedSamples(Sequence[Sample]):
     """
 
     def __init__(self, path: str | Path) -> None:
+        self.path = path
         try:
             with np.load(path, allow_pickle=False) as file:
                 self.labels = {name: file[name] for name in file.files if name not in ("jpeg", "ends")}
                 self.jpeg, self.ends = file["jpeg"], file["ends"]
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            uneven = [name for name, array in self.labels.items() if len(array) != len(self.ends)]
+            if uneven or not {"crop", "keypoints_px", "visible"} <= set(self.labels) or self.ends[-1] != self.jpeg.size:
+                raise ValueError("its arrays do not belong together")
+        except Exception as error:  # Archives of damaged bytes raise nearly anything.
             raise UserError(f"{path} holds no packed samples: {error}. Make it with `make pack-device`.") from error
 
     def __len__(self) -> int:
@@ -40,8 +43,11 @@ class PackedSamples(Sequence[Sample]):
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
         start = int(self.ends[index - 1]) if index else 0
-        picture = Image.open(io.BytesIO(self.jpeg[start : int(self.ends[index])].tobytes()))
-        return sample_from(np.asarray(picture.convert("RGB")), self.labels, index)
+        try:
+            picture = Image.open(io.BytesIO(self.jpeg[start : int(self.ends[index])].tobytes())).convert("RGB")
+        except Exception as error:  # Damaged bytes make decoders raise nearly anything.
+            raise UserError(f"{self.path}: picture {index} is damaged ({error}). Pack the samples again.") from error
+        return sample_from(np.asarray(picture), self.labels, index)
 
 
 def pack_samples(samples: Iterable[Sample], path: str | Path, *, region_px: int, quality: int, megabytes: float) -> int:
@@ -53,6 +59,9 @@ def pack_samples(samples: Iterable[Sample], path: str | Path, *, region_px: int,
         region_px: regions of interest larger than this are shrunk to it.
         quality: of the JPEGs.
         megabytes: room for the pictures; labels take about 200 bytes each beside them.
+
+    Raises:
+        UserError: not a single sample fits, or the file cannot be written.
     """
     pictures, kept, room = [], [], megabytes * 1e6
     for sample in samples:
@@ -67,6 +76,8 @@ def pack_samples(samples: Iterable[Sample], path: str | Path, *, region_px: int,
         name: values.astype(np.float16) if name in ("rotations", "betas", "visible") else values
         for name, values in stack_labels(kept, everything=False).items()
     }
+    if not kept:
+        raise UserError(f"{path} would hold no sample: give it more megabytes, or a data set that is not empty.")
     with atomic_write(path, suffix=".npz") as temporary:
         np.savez_compressed(
             temporary,

@@ -5,7 +5,8 @@
     000000.mask.png  000000.parts.png   the planes, where samples have them and they were asked for
 
 A tar is the same files in one, labels last; any tar tool opens it. Reading is random access either way: a tar's
-pictures are read from their offsets, so that a data loader's workers may share it.
+pictures are read from their offsets, so that a data loader's workers may share it. A set that was cut short, or lacks
+pictures or labels, is refused when it is opened; a damaged picture when it is read.
 """
 
 import io
@@ -13,7 +14,6 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
-from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
@@ -23,6 +23,7 @@ from monobody.data.known import SyntheticSample
 from monobody.data.sample import Sample
 from monobody.errors import UserError
 from monobody.files import atomic_write
+from monobody.image import MAX_PIXELS
 
 LABELS = "labels.npz"
 FIELDS = ("keypoints_px", "visible", "joints_cam_m", "rotations", "betas", "focal_px", "principal_px", "frame_px")
@@ -108,7 +109,9 @@ def sample_from(image: np.ndarray, labels: dict[str, np.ndarray], row: int, **pl
         return None if value is None or np.isnan(value).any() else value
 
     x, y, size, angle = (float(value) for value in labels["crop"][row])
-    known: dict[str, Any] = {name: field(name) for name in FIELDS}
+    # What lies under a joint that is not visible means nothing, and may be NaN.
+    known: dict[str, Any] = {name: labels[name][row] for name in ("keypoints_px", "visible")}
+    known |= {name: field(name) for name in FIELDS if name not in known}
     for name in ("focal_px", "principal_px", "frame_px"):
         if known[name] is not None:
             numbers = tuple(float(value) for value in np.atleast_1d(known[name]))
@@ -179,15 +182,37 @@ class _Source:
                     self._places = {entry.name: (entry.offset_data, entry.size) for entry in tar}
             with np.load(io.BytesIO(self._bytes(LABELS)), allow_pickle=False) as file:
                 self.labels = {name: file[name] for name in file.files}
-        except (OSError, KeyError, ValueError, BadZipFile, tarfile.TarError) as error:
-            raise UserError(f"{path} is not a data set of samples: it needs {LABELS} and pictures.") from error
+            self._check_labels()
+        except Exception as error:  # Archives of damaged bytes raise nearly anything.
+            raise UserError(
+                f"{path} is not a data set of samples, or is damaged or cut short: it needs pictures and {LABELS} "
+                f"({error}). Write it again, or take it out of the folder."
+            ) from error
+        there = set(self._places or (entry.name for entry in path.iterdir()))
+        lacking = [row for row in range(len(self.labels["crop"])) if f"{row:06d}.jpg" not in there]
+        if lacking:
+            raise UserError(
+                f"{path} lacks {len(lacking)} of its {len(self.labels['crop'])} pictures, {lacking[0]:06d}.jpg first: "
+                "copy it again, or write the data set again."
+            )
 
     def sample(self, row: int) -> Sample:
-        planes = {name: self._picture(f"{row:06d}.{name}.png") for name in ("mask", "parts")}
-        image = self._picture(f"{row:06d}.jpg")
+        planes = {name: self._picture(f"{row:06d}.{name}.png", "L") for name in ("mask", "parts")}
+        image = self._picture(f"{row:06d}.jpg", "RGB")
         if image is None:
             raise UserError(f"{self.path} lacks the picture {row:06d}.jpg: write the data set again.")
         return sample_from(image, self.labels, row, **planes)
+
+    def _check_labels(self) -> None:
+        """Raise KeyError or ValueError where the labels are not those of one set."""
+        shapes = {name: array.shape for name, array in self.labels.items()}
+        rows = shapes["crop"][0]
+        for name, shape in {"crop": (rows, 4), "keypoints_px": (rows, 19, 2), "visible": (rows, 19)}.items():
+            if shapes[name] != shape:
+                raise ValueError(f"{name} of the shape {shapes[name]}")
+        uneven = [name for name, shape in shapes.items() if shape[:1] != (rows,)]
+        if uneven:
+            raise ValueError(f"{uneven[0]} of another length")
 
     def _bytes(self, name: str) -> bytes:
         if self._places is None:
@@ -197,6 +222,14 @@ class _Source:
             file.seek(offset)
             return file.read(size)
 
-    def _picture(self, name: str) -> np.ndarray | None:
+    def _picture(self, name: str, mode: str) -> np.ndarray | None:
         known = (self.path / name).exists() if self._places is None else name in self._places
-        return np.asarray(Image.open(io.BytesIO(self._bytes(name)))) if known else None
+        if not known:
+            return None
+        try:
+            picture = Image.open(io.BytesIO(self._bytes(name)))
+            if picture.width * picture.height > MAX_PIXELS:
+                raise ValueError(f"{picture.width} x {picture.height} pixels")
+            return np.asarray(picture.convert(mode))
+        except Exception as error:  # Damaged bytes make decoders raise nearly anything.
+            raise UserError(f"{self.path}: {name} is damaged ({error}). Write the data set again.") from error
