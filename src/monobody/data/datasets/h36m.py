@@ -64,7 +64,8 @@ class H36M(Sequence[Sample]):
         clips = list((h36m_exports.clips if exported else _original)(root, subjects, every))
         corrupt = [clip for clip in clips if (clip.subject, clip.recording, clip.camera) == CORRUPT]
         clips = [clip for clip in clips if clip not in corrupt]
-        self.left_out = {"the video is corrupt as published": len(clip.frames) for clip in corrupt}
+        lost = sum(len(clip.frames) for clip in corrupt)
+        self.left_out = {"the video is corrupt as published": lost} if lost else {}
         if split == "test_p2":
             if any(clip.trial is None for clip in clips):
                 raise UserError(f"{root} does not tell first trials from second ones: put metadata.xml there.")
