@@ -20,7 +20,7 @@ from monobody.train.recipes import RECIPES, find_recipe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train one piece; return 0, or 2 after a user's mistake."""
+    """Train one piece; return 0, 2 after a user's mistake, or 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pack", type=Path, default=Path("device_pack"))
     parser.add_argument("--out", type=Path, default=Path("runs/device"))
@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"train-device: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt as error:
+        print(f"train-device: {error}", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -28,7 +28,7 @@ from monobody.train.checkpoint import RunState
 from monobody.train.interrupt import StopRequest
 from monobody.train.log import RunLog
 from monobody.train.plan import Plan, Rhythm
-from monobody.train.processes import Agreement, join, mean_over_processes
+from monobody.train.processes import Agreement, join, mean_over_processes, peers_watched
 from monobody.train.progress import Progress
 from monobody.train.step import SKIPPED, Stepper
 from monobody.train.task import Task
@@ -68,7 +68,8 @@ def fit(
     rows: list[tuple[RunState, dict[str, Tensor]]] = []
     began = time.monotonic() - start.seconds
 
-    with Progress(plan, start, shown=main) as progress, StopRequest() as request, loaders_watched():
+    progress, request = Progress(plan, start, shown=main), StopRequest()
+    with progress, request, loaders_watched(), peers_watched():
         batches = task.batches(
             start.step * plan.accumulate, process=accelerator.process_index, processes=accelerator.num_processes
         )

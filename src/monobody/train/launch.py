@@ -55,12 +55,12 @@ def launch(verb: str, recipe: str, options: Mapping[str, object], *, devices: in
         try:
             elastic_launch(config, sys.executable)(*command)
         except SignalException as error:
-            raise KeyboardInterrupt(*_sentences(folder)) from error
+            raise KeyboardInterrupt(*_sentences(folder)[:1]) from error
         except ChildFailedError as error:
             said = _sentences(folder)
             codes = {failure.exitcode for failure in error.failures.values()}
             if 130 in codes:
-                raise KeyboardInterrupt(*said) from error
+                raise KeyboardInterrupt(*said[:1]) from error
             if said:
                 raise UserError(said[0]) from error
             print(f"monobody: a training process ended with code {min(codes)}; see above.", file=sys.stderr)
@@ -75,7 +75,11 @@ def leave_sentence(error: BaseException) -> bool:
     folder = os.environ.get(SENTENCES)
     if folder is None or not is_launched():
         return False
-    Path(folder, os.environ.get("LOCAL_RANK", "0")).write_text(str(error))
+    from monobody.train.processes import PeerLost
+
+    # Who only lost another process speaks last.
+    rank = int(os.environ["LOCAL_RANK"])
+    Path(folder, f"{int(isinstance(error, PeerLost))}-{rank:04d}").write_text(str(error))
     return True
 
 

@@ -21,6 +21,10 @@ PATIENCE = timedelta(hours=2)
 """How long processes wait for each other: the first one validates, and caches features, while the others wait."""
 
 
+BROKEN = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL", "Socket closed")
+"""What gloo and NCCL say when the process at the other end is gone."""
+
+
 def join(plan: Plan) -> Any:
     """Return the accelerator of a plan, having met the other processes of the run where there are some.
 
@@ -75,6 +79,28 @@ def leave() -> None:
     """Part from the other processes at the end of a program."""
     if together():
         distributed.destroy_process_group()
+
+
+class PeerLost(UserError):
+    """Another process of the run ended; why, that one has to say."""
+
+
+@contextmanager
+def peers_watched() -> Iterator[None]:
+    """Say in one sentence that another process ended, which shows as a connection that broke.
+
+    Raises:
+        PeerLost: one did.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not together() or not any(sign in str(error) for sign in BROKEN):
+            raise
+        raise PeerLost(
+            "Another process of this run ended before its time; see what it says. --resume goes on from the last "
+            "checkpoint."
+        ) from error
 
 
 class Agreement:

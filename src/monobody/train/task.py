@@ -26,8 +26,7 @@ class Task(Protocol):
     """A method in training: modules, their optimisers, an endless stream of batches, and what to minimise."""
 
     modules: dict[str, nn.Module]
-    """The modules that learn. The loop puts versions in their place that work on several devices, so `losses` has to
-    look modules up here and may not keep them elsewhere."""
+    """The modules that learn; what `losses` does with them is up to the task (see `train/step.py`)."""
     optimisers: dict[str, torch.optim.Optimizer]
     """Each with the learning rates it should have at the height of the schedule."""
 
@@ -40,7 +39,11 @@ class Task(Protocol):
         ...
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the weighted terms whose sum is minimised."""
+        """Return the weighted terms whose sum is minimised: always the same ones, on every process alike.
+
+        Gradients are averaged over processes. A mean over what has a label so has to be divided by the count of labels
+        in the batches of all processes, as `monobody.losses` does.
+        """
         ...
 
     def validate(self) -> Findings:
