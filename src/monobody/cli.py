@@ -204,6 +204,7 @@ def train(
         mixture=None if mixture is None else parse_mixture(mixture),
         workers=workers,
     )
+    ensure_writable(out)
     run(chosen, data=data, out=out, resume=resume, device=device, start=start)
     leave()
     return OK

@@ -28,9 +28,10 @@ KEPT = 2
 
 HARMLESS = frozenset(
     {"steps", "minutes", "pause_minutes", "device", "devices", "nodes", "workers", "log_every", "validate_minutes"}
-    | {"checkpoint_minutes", "checkpoint_steps", "validation_synthetic", "validation_photos"}
+    | {"checkpoint_minutes", "checkpoint_steps", "validation_synthetic", "validation_photos", "cached"}
 )
-"""Settings that a resumed run may have otherwise: how long it trains, where, and how often it is looked at."""
+"""Settings that a resumed run may have otherwise: how long it trains, where, how often it is looked at, and the first
+stage, which lies behind it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,7 +174,7 @@ def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterato
     # As they are after a round trip through JSON, which knows no tuples.
     before, now = _flat(stored), _flat(json.loads(json.dumps(wanted)))
     for name, value in before.items():
-        if name in now and now[name] != value and name.rsplit(".", 1)[-1] not in HARMLESS:
+        if name in now and now[name] != value and HARMLESS.isdisjoint(name.split(".")):
             shown = "recipe" if name == "name" else name
             yield f"{shown} {json.dumps(value)}, not {json.dumps(now[name])}"
 

@@ -6,9 +6,11 @@ hundredth. What the regressor learns so, within minutes, is where training end t
 to train it several times, with one kind of supervision and with another (`evaluate/ablation.py`).
 """
 
+import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from monobody.body.kinematics import JointBody
 from monobody.errors import UserError
 from monobody.models.critic import Critic
 from monobody.models.hmr import HMR
+from monobody.train.checkpoint import differences
 from monobody.train.hmr_task import (
     BatchStream,
     LossWeights,
@@ -26,8 +29,10 @@ from monobody.train.hmr_task import (
     as_input,
     body_losses,
 )
+from monobody.train.step import SKIPPED
 from monobody.train.task import Batch, Findings
 
+SETTINGS = "settings.json"
 LABELS_3D = ("joints_3d", "rotations", "betas")
 FLAGS_3D = ("has_joints_3d", "has_body", "has_betas")
 
@@ -39,12 +44,17 @@ def cache_features(
     *,
     batches: int,
     report: Callable[[int], None] = lambda done: None,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Run a frozen encoder over the first batches of a stream and keep features and labels in a folder.
 
-    A folder that is there is complete, and is left as it is.
+    A folder that is there is complete, and is left as it is. `settings` are kept beside the features.
+
+    Raises:
+        UserError: the folder holds features of a run with other settings, or cannot be written.
     """
     if folder.is_dir():
+        _refuse_others(folder, settings or {})
         return
     model.eval()
     kept: dict[str, list[np.ndarray]] = {}
@@ -52,6 +62,7 @@ def cache_features(
     with torch.no_grad():
         for number in range(batches):
             batch = next(source)
+            batch.pop(SKIPPED, None)
             features = model.encoder(as_input(batch.pop("images")))
             for name, value in {**batch, "features": features.half()}.items():
                 kept.setdefault(name, []).append(value.numpy())
@@ -62,9 +73,21 @@ def cache_features(
         partial.mkdir(parents=True)
         for name, values in kept.items():
             np.save(partial / f"{name}.npy", np.concatenate(values))
+        (partial / SETTINGS).write_text(json.dumps(settings or {}, indent=1))
         partial.replace(folder)
     except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
         raise UserError(f"Cannot keep features in {folder}: {error.strerror or error}. Free some space.") from error
+
+
+def _refuse_others(folder: Path, settings: Mapping[str, Any]) -> None:
+    if not (folder / SETTINGS).is_file():
+        return
+    different = list(differences(json.loads((folder / SETTINGS).read_text()), settings))
+    if different:
+        raise UserError(
+            f"{folder} was computed with {different[0]}: remove {folder.parent}, or choose another --out folder."
+        )
 
 
 class FeatureTask:
@@ -83,6 +106,7 @@ class FeatureTask:
         look_at_3d: off, all 3D labels are NaN and said to be missing before anything else sees a batch.
         bodies: the real bodies that the critic compares with.
         critic_rate: learning rate of the critic.
+        critic: the critic to teach, where it is not HMR's.
 
     Raises:
         UserError: a critic is asked for without real bodies.
@@ -103,6 +127,7 @@ class FeatureTask:
         look_at_3d: bool = True,
         bodies: RealBodySource | None = None,
         critic_rate: float = 1e-4,
+        critic: Critic | None = None,
     ) -> None:
         self.model = model
         self.body = body
@@ -120,7 +145,7 @@ class FeatureTask:
         if weights.adversarial > 0:
             if bodies is None:
                 raise UserError("A critic needs real bodies to compare with: give a folder with pose_bank.npz.")
-            self.critic = Critic()
+            self.critic = Critic() if critic is None else critic
             self.bodies, self.fakes = bodies, model.regressor.iterations
             self.modules["critic"] = self.critic
             self.optimisers["critic"] = torch.optim.Adam(self.critic.parameters(), lr=critic_rate, fused=True)

@@ -6,6 +6,7 @@ The data folder holds
     readings/validation*.npz           files of this name are only measured with
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def train_lift(
         load_weights(lift, start, body_digest=body.digest)
     bank = PoseBank.load(data / "pose_bank.npz")
     task = LiftTask(lift, bank, settings, readings=training, held_out_readings=validation)
-    state = fit(task, plan, out, resume=resume)
+    shared = {"name": "lift", "lift": asdict(settings), "plan": asdict(plan), "body": body.digest}
+    state = fit(task, plan, out, resume=resume, settings=shared)
     if not is_main():
         return state
     with torch.no_grad():

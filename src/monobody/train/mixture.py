@@ -9,23 +9,26 @@ and LSP Extended, or else synthetic people, for those without. That is said, nev
 from collections.abc import Mapping
 from pathlib import Path
 
-from monobody.data.prepared import MANIFEST
+from monobody.data.prepared import MANIFEST, Prepared, read_manifest
 from monobody.errors import UserError
 from monobody.train.recipe import Recipe
 
 SYNTHETIC, LSP_EXTENDED = "synthetic", "lsp_extended"
-SETS_WITH_3D = frozenset({SYNTHETIC, "h36m", "mpi_inf_3dhp", "3dpw", "surreal"})
-"""Sets whose people have 3D labels. Of others (somebody's own, say) nothing is assumed."""
+SETS_WITH_3D = frozenset({SYNTHETIC, "h36m", "mpi_inf_3dhp", "threedpw", "surreal"})
+"""Sets whose people have 3D labels. Of others (somebody's own, say) the first sample tells."""
+HELD_OUT = ("test", "val")
+"""How the names of splits begin that are there to measure with."""
 
 
 def available(recipe: Recipe, data: Path | None) -> tuple[dict[str, float], str]:
     """Return the shares of the sets to train on, and a sentence about what is missing, empty where nothing is.
 
     Raises:
-        UserError: the recipe wants 3D labels and no set in its mixture has any.
+        UserError: the recipe wants 3D labels and no set in its mixture has any; or a set is there to measure with.
     """
     wanted = recipe.shares()
-    if recipe.looks_at_3d and not SETS_WITH_3D & set(wanted):
+    with_3d = {name for name in wanted if has_3d(name, data)}
+    if recipe.looks_at_3d and not with_3d:
         raise UserError(
             f"{recipe.name} learns from 3D labels, but none of {', '.join(wanted)} is known to have any: add "
             f"{', '.join(sorted(SETS_WITH_3D))} to the mixture, or train hmr-unpaired, which needs none."
@@ -35,7 +38,7 @@ def available(recipe: Recipe, data: Path | None) -> tuple[dict[str, float], str]
         return wanted, ""
     shares: dict[str, float] = {}
     for kind in (True, False):
-        mine = {name: share for name, share in wanted.items() if (name in SETS_WITH_3D) == kind}
+        mine = {name: share for name, share in wanted.items() if (name in with_3d) == kind}
         left = {name: share for name, share in mine.items() if name not in missing} or dict.fromkeys(
             [SYNTHETIC if kind or not is_there(LSP_EXTENDED, data) else LSP_EXTENDED][: len(mine)], 1.0
         )
@@ -46,13 +49,35 @@ def available(recipe: Recipe, data: Path | None) -> tuple[dict[str, float], str]
 
 
 def is_there(name: str, data: Path | None) -> bool:
-    """Tell whether a data folder has a set."""
+    """Tell whether a data folder has a set.
+
+    Raises:
+        UserError: its prepared set is one to measure with.
+    """
     if name == SYNTHETIC:
         return True
     if data is None:
         return False
-    own_layout = name == LSP_EXTENDED and ((data / name).is_dir() or (data / "photos_train.npz").is_file())
-    return own_layout or (data / "prepared" / name / MANIFEST).is_file()
+    if name == LSP_EXTENDED and ((data / name).is_dir() or (data / "photos_train.npz").is_file()):
+        return True
+    folder = data / "prepared" / name
+    if not (folder / MANIFEST).is_file():
+        return False
+    manifest = read_manifest(folder)
+    if str(manifest.get("split", "")).startswith(HELD_OUT):
+        raise UserError(
+            f"{folder} holds the split '{manifest['split']}', which is there to measure with: write a split to train "
+            f"on with `monobody prepare {manifest['name']} --split ...`, or leave {name} out of the mixture."
+        )
+    return True
+
+
+def has_3d(name: str, data: Path | None) -> bool:
+    """Tell whether the people of a set have 3D labels."""
+    if name in SETS_WITH_3D or data is None or name == LSP_EXTENDED or not is_there(name, data):
+        return name in SETS_WITH_3D
+    samples = Prepared(data / "prepared" / name)
+    return len(samples) > 0 and (samples[0].joints_cam_m is not None or samples[0].rotations is not None)
 
 
 def described(shares: Mapping[str, float]) -> str:

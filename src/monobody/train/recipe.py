@@ -113,6 +113,8 @@ def changed(
     for name, value in (("steps", steps), ("batch", batch), ("size", size), ("minutes", minutes)):
         if value is not None and not value > 0:
             raise UserError(f"--{name} {value} is impossible: give a positive number.")
+    if workers is not None and workers < 0:
+        raise UserError(f"--workers {workers} is impossible: give 0 or more processes.")
     if recipe.model == "lift" and any(value is not None for value in (batch, backbone, size, mixture, workers)):
         raise UserError(
             "lift learns from bodies without pictures: of its recipe only --steps and --minutes can change."

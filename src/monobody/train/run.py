@@ -27,7 +27,7 @@ from monobody.train.mixture import LSP_EXTENDED, SYNTHETIC, available, described
 from monobody.train.processes import is_main, join, main_first
 from monobody.train.recipe import Recipe
 from monobody.train.recipes import find_recipe
-from monobody.train.sources import real_bodies_of, stream, validation_of
+from monobody.train.sources import KNOWN, real_bodies_of, stream, validation_of
 
 CACHED_SEED = 1_000
 """Added to the seed of cached rows, so that training end to end begins with rows the regressor has not learnt yet."""
@@ -65,6 +65,8 @@ def train(
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     if data is not None and not data.is_dir():
         raise UserError(f"There is no data folder {data}: check the path, or leave it out to train without data.")
+    if data is not None and not any((data / name).exists() for name in KNOWN):
+        raise UserError(f"{data} holds nothing to train on: it needs some of {', '.join(KNOWN)} (docs/training.md).")
     plan = replace(recipe.plan, pause_minutes=pause)
     if device not in (None, "auto"):
         plan = replace(plan, device=_checked(device))
@@ -79,6 +81,10 @@ def train(
     if missing and is_main():
         print(missing, file=sys.stderr, flush=True)
     recipe = replace(recipe, mixture=shares)
+    # Before minutes of work find it out.
+    begun = checkpoint.newest(out, resume=resume, settings=_settings(recipe, body))
+    if resume and begun is None and is_main():
+        print(f"{out} holds no run with a checkpoint yet: this is its beginning.", file=sys.stderr, flush=True)
     model = build_model(
         recipe.model, body=body, rotation=recipe.rotation, size=recipe.size, full_image=recipe.full_image
     )
@@ -89,6 +95,11 @@ def train(
     elif recipe.begins_with_lifter:
         begin_with_lifter(model, body)
     return _train_hmr(recipe, model, body, data, out, resume=resume)
+
+
+def _settings(recipe: Recipe, body: Body) -> dict[str, Any]:
+    """Return what a run that is resumed has to share with the one that was started."""
+    return asdict(recipe) | {"body": body.digest}
 
 
 def _checked(device: str) -> str | None:
@@ -109,7 +120,7 @@ def begin_with_lifter(model: HMR, body: Body) -> None:
 
 
 def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: Path, *, resume: bool) -> RunState:
-    joints = JointBody.from_body(body, ("cocoplus19",))
+    joints, settings = JointBody.from_body(body, ("cocoplus19",)), _settings(recipe, body)
     # The main process alone measures.
     measured = recipe if is_main() else replace(recipe, validation_synthetic=0, validation_photos=0)
     validation = validation_of(measured, data, model.input_size)
@@ -118,7 +129,14 @@ def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: P
         folder = out / "features"
         rows = stream(recipe, data, model.input_size, seed=recipe.plan.seed + CACHED_SEED)
         with main_first():
-            cache_features(model, rows, folder, batches=-(-stage.rows // recipe.batch), report=_counted(recipe))
+            cache_features(
+                model,
+                rows,
+                folder,
+                batches=-(-stage.rows // recipe.batch),
+                report=_counted(recipe),
+                settings=settings,
+            )
         first = FeatureTask(
             model,
             joints,
@@ -128,7 +146,8 @@ def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: P
             rate=stage.rate,
             batch=stage.batch,
         )
-        fit(first, replace(recipe.plan, steps=stage.steps, minutes=None), out / "regressor", resume=True)
+        stage_plan = replace(recipe.plan, steps=stage.steps, minutes=None)
+        fit(first, stage_plan, out / "regressor", resume=True, settings=settings)
     if recipe.frozen_residuals or recipe.frozen_depthwise:
         freeze_early(model, residuals=recipe.frozen_residuals, depthwise=recipe.frozen_depthwise)
     task = HMRTask(
@@ -144,7 +163,7 @@ def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: P
         bodies=real_bodies_of(data) if recipe.weights.adversarial > 0 else None,
         critic_rate=recipe.critic_rate,
     )
-    state = fit(task, recipe.plan, out, resume=resume, settings=asdict(recipe))
+    state = fit(task, recipe.plan, out, resume=resume, settings=settings)
     settle(model)
     # Half precision as long as the file stays small enough to be sent around.
     large = sum(parameter.numel() for parameter in model.parameters()) > LARGEST_HALF

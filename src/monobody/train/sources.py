@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from monobody.data.faults import Samples, usable
+from monobody.data.faults import LARGEST_SHARE, Samples, usable
 from monobody.data.mix import Mix, Part, batches
 from monobody.data.packed import PackedSamples
 from monobody.data.pose_bank import PoseBank
@@ -40,6 +40,16 @@ from monobody.train.task import Batch
 if TYPE_CHECKING:
     from monobody.body.prior import PosePrior
 
+KNOWN = (
+    "prepared",
+    "lsp_extended",
+    "synthetic",
+    "pose_bank.npz",
+    "textures",
+    "readings",
+    "photos_train.npz",
+)
+"""What a data folder may hold; one with nothing of it is another folder."""
 SYNTHETIC_SEED, VALIDATION_SEED, BODY_SEED = 1, 2, 3
 
 
@@ -168,6 +178,12 @@ def photos_of(data: Path | None, split: Literal["train", "validation"]) -> Seque
     from monobody.data.located import Located
 
     photos = LspExtended(data / "lsp_extended", split)
+    lost = photos.left_out["no picture on disk"]
+    if lost > LARGEST_SHARE * (lost + len(photos)):
+        raise UserError(
+            f"{lost} of {lost + len(photos)} photos of {data / 'lsp_extended'} ({split}) are missing: unpack the "
+            "archive again, whole."
+        )
     regions = data / "lsp_extended_regions.npz"
     return Located(photos, photos.names, regions) if regions.is_file() else photos
 
