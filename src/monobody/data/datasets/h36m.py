@@ -39,8 +39,8 @@ EXPECTED = {"train": 312_188, "test": 0, "test_p2": 0}
 Split = Literal["train", "test", "test_p2"]
 SUBJECTS: dict[Split, tuple[int, ...]] = {"train": (1, 5, 6, 7, 8), "test": (9, 11), "test_p2": (9, 11)}
 FRONTAL = "60457274"
-CORRUPT = (11, "Directions", "54138969")
-"""Subject, file name and camera of the video that does not decode."""
+CORRUPT = {(11, name, "54138969") for name in ("Directions", "Directions-2", "act_02_subact_02")}
+"""Subject, name and camera of the video that does not decode, under the names that it has in the several forms."""
 VIDEOS, FLAT, DEEP = "Videos/{}.mp4", "D2_Positions/{}.cdf", "D3_Positions_mono/{}.cdf"
 PREFIXES = ("MyPoseFeatures/", "Poses_", "")
 """What stands before the folders of poses: as documented, and as the downloads unpack."""
@@ -62,7 +62,7 @@ class H36M(Sequence[Sample]):
         root, subjects = Path(root), SUBJECTS[split]
         exported = h36m_exports.form_of(root) is not None
         clips = list((h36m_exports.clips if exported else _original)(root, subjects, every))
-        corrupt = [clip for clip in clips if (clip.subject, clip.recording, clip.camera) == CORRUPT]
+        corrupt = [clip for clip in clips if (clip.subject, clip.recording, clip.camera) in CORRUPT]
         clips = [clip for clip in clips if clip not in corrupt]
         lost = sum(len(clip.frames) for clip in corrupt)
         self.left_out = {"the video is corrupt as published": lost} if lost else {}
@@ -128,7 +128,7 @@ def check(root: str | Path) -> list[str]:
             (recording, camera)
             for recording in metadata.recordings
             for camera in metadata.cameras
-            if recording.subject == subject and (subject, recording.name, camera) != CORRUPT
+            if recording.subject == subject and (subject, recording.name, camera) not in CORRUPT
         ]
         for kind in (VIDEOS, FLAT, DEEP):
             lost = [f"{r.name}.{camera}" for r, camera in wanted if not _file(root, kind, r, camera).is_file()]

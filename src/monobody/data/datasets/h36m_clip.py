@@ -21,6 +21,8 @@ from monobody.errors import UserError
 JOINTS_17 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 """Which of the 32 joints (many of which repeat others) make the set h36m17."""
 LARGEST_MISMATCH_PX = 3.0
+LARGEST_PICTURE_PX = 1002
+LEAST_IN_PICTURE = 0.9
 
 
 class Pictures(Protocol):
@@ -77,6 +79,22 @@ def sample_of(image: UInt8[np.ndarray, "h w 3"], joints_cam_m: Float[np.ndarray,
         focal_px=focal,
         principal_px=principal,
     )
+
+
+def seen_labels(joints_cam_m: Float[np.ndarray, "n 17 3"], lens: Lens, name: str) -> Labels:
+    """Return the labels of a clip that has no 2D joints, if its 3D joints are in the picture, as all of the set's are.
+
+    Raises:
+        UserError: they are not, so that the camera is not theirs.
+    """
+    seen = seen_at(joints_cam_m, lens)
+    inside = (joints_cam_m[..., 2] > 0) & (seen > 0).all(-1) & (seen < LARGEST_PICTURE_PX).all(-1)
+    if not inside.mean() >= LEAST_IN_PICTURE:
+        raise UserError(
+            f"{name}: only {100 * inside.mean():.0f} % of the 3D joints lie in the picture, so the camera "
+            "is not theirs: download the labels again."
+        )
+    return Labels(joints_cam_m=joints_cam_m, lens=lens)
 
 
 def agreeing_labels(

@@ -16,6 +16,8 @@
     data_3d_h36m.npz                          `positions_3d`: subject -> recording -> (N, 32, 3), metres, world frame
     metadata.xml  S1/Videos/...
 
+"folders": pictures in one folder a clip, `h36m_folders.py`.
+
 3D joints are in the camera frame but for VideoPose3D's. Frames are numbered from 1 in names of pictures. Where no lens
 is given, the one that leads from the 3D joints to the 2D joints is found by least squares. Pickles are read by
 `body/unpickle.py`, which runs nothing that is in them.
@@ -30,14 +32,15 @@ from typing import Any, Literal
 import numpy as np
 
 from monobody.body.unpickle import read_nested
-from monobody.data.datasets.h36m_clip import JOINTS_17, Clip, Labels, agreeing_labels
+from monobody.data.datasets import h36m_folders
+from monobody.data.datasets.h36m_clip import JOINTS_17, Clip, Labels, agreeing_labels, seen_labels
 from monobody.data.datasets.h36m_metadata import read_metadata
 from monobody.data.datasets.numbered_files import NumberedFiles
 from monobody.data.lens import Lens, fitted_lens
 from monobody.data.video_frames import VideoFrames
 from monobody.errors import UserError
 
-Form = Literal["mmpose", "h36m-fetch", "VideoPose3D"]
+Form = Literal["mmpose", "h36m-fetch", "VideoPose3D", "folders"]
 ARCHIVE = "data_3d_h36m.npz"
 RENAMED = {"Photo": "TakingPhoto", "WalkDog": "WalkingDog"}
 """VideoPose3D's names of actions that some subjects' files spell otherwise."""
@@ -50,9 +53,9 @@ def form_of(root: Path) -> Form | None:
         return "mmpose"
     if any(root.glob("S*/*/annot.h5")):
         return "h36m-fetch"
-    if (root / ARCHIVE).is_file():
+    if (root / ARCHIVE).is_file() and not any(root.glob("S*/MyPoseFeatures")):
         return "VideoPose3D"
-    return None
+    return "folders" if h36m_folders.is_there(root) else None
 
 
 def clips(root: Path, subjects: tuple[int, ...], every: int) -> list[Clip]:
@@ -61,7 +64,7 @@ def clips(root: Path, subjects: tuple[int, ...], every: int) -> list[Clip]:
     Raises:
         UserError: a file is damaged, or lacks what its form has.
     """
-    read = {"mmpose": _mmpose, "h36m-fetch": _fetched, "VideoPose3D": _videopose}
+    read = {"mmpose": _mmpose, "h36m-fetch": _fetched, "VideoPose3D": _videopose, "folders": h36m_folders.clips}
     form = form_of(root)
     return list(read[form](root, subjects, every)) if form else []
 
@@ -70,6 +73,8 @@ def missing(root: Path) -> list[str]:
     """Return what is missing from an exported form, in words."""
     problems = []
     form = form_of(root)
+    if form == "folders":
+        return h36m_folders.missing(root)
     if form == "mmpose":
         for split in ("train", "test"):
             if not _annotations(root, split):
@@ -223,7 +228,9 @@ def _videopose(root: Path, subjects: tuple[int, ...], every: int) -> Iterator[Cl
 def _videopose_labels(root: Path, subject: int, recording: str, camera: str, every: int) -> Labels:
     metadata = read_metadata(root / "metadata.xml")
     world = _positions(root / ARCHIVE)[f"S{subject}"][recording][::every][:, list(JOINTS_17)]
-    return Labels(joints_cam_m=metadata.to_camera_m(world, subject, camera), lens=metadata.lens(camera))
+    return seen_labels(
+        metadata.to_camera_m(world, subject, camera), metadata.lens(camera), f"{root / ARCHIVE}, {recording}"
+    )
 
 
 @lru_cache(maxsize=1)

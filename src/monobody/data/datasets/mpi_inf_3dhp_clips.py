@@ -34,7 +34,7 @@ class Clip:
     pictures: NumberedFiles | VideoFrames
     """The pictures by number: from 1 where they are files, from 0 in a video."""
     skeleton: str
-    """Which joint set: "lsp14" in training, "mpi_inf_3dhp17" in the test set."""
+    """Which joint set: "mpi_inf_3dhp28" in training, "mpi_inf_3dhp17" in the test set."""
     joints_cam_m: Float[np.ndarray, "n joints 3"]
     seen_px: Float[np.ndarray, "n joints 2"]
     lens: Lens | None
@@ -87,12 +87,12 @@ def train_clips(root: Path, subjects: Sequence[int]) -> Iterator[Clip]:
     for folder in (root / f"S{subject}" / f"Seq{sequence}" for subject in subjects for sequence in (1, 2)):
         if not (folder / "annot.mat").is_file():
             continue
-        flat, deep = _read_annotations(folder / "annot.mat")
+        flat, deep = read_annotations(folder / "annot.mat")
         cameras = read_calibration(folder / "camera.calibration")
         for camera in CAMERAS:
             if not frames_folder(folder, camera).is_dir() and not video(folder, camera).is_file():
                 continue
-            seen, joints = flat[camera][:, to_lsp], deep[camera][:, to_lsp] / 1000
+            seen, joints = flat[camera], deep[camera] / 1000
             lens, size = cameras[camera]
             miss = float(np.median(np.linalg.norm(seen_at(joints, lens) - seen, axis=-1)))
             if not miss <= LARGEST_MISMATCH_PX:
@@ -100,13 +100,13 @@ def train_clips(root: Path, subjects: Sequence[int]) -> Iterator[Clip]:
                     f"{folder}: camera {camera} sees the 3D joints {miss:.0f} pixels from the 2D joints, so annot.mat "
                     "and camera.calibration are not of one recording: download them again."
                 )
-            inside = np.flatnonzero(in_picture(seen, size).sum(1) >= LEAST_INSIDE)
-            kept = inside[moved(joints[inside], MOVED_M)]
+            inside = np.flatnonzero(in_picture(seen[:, to_lsp], size).sum(1) >= LEAST_INSIDE)
+            kept = inside[moved(joints[inside][:, to_lsp], MOVED_M)]
             yield Clip(
                 name=f"{folder.parent.name}/{folder.name}/video_{camera}",
                 frames=kept,
                 pictures=_pictures(folder, camera),
-                skeleton="lsp14",
+                skeleton="mpi_inf_3dhp28",
                 joints_cam_m=joints[kept].astype(np.float32),
                 seen_px=seen[kept].astype(np.float32),
                 lens=lens,
@@ -115,8 +115,12 @@ def train_clips(root: Path, subjects: Sequence[int]) -> Iterator[Clip]:
             )
 
 
-def _read_annotations(path: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the joints of all cameras in a training sequence: (N, 28, 2) pixels and (N, 28, 3) mm."""
+def read_annotations(path: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the joints of all cameras in a training sequence: (N, 28, 2) pixels and (N, 28, 3) mm, camera frame.
+
+    Raises:
+        UserError: the file is damaged or lacks cameras, or scipy is not installed.
+    """
     try:
         from scipy.io import loadmat
     except ImportError as error:
