@@ -1,5 +1,6 @@
 """Every recipe makes two steps by its command; what a recipe asks for and what its data give; changes to recipes."""
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from monobody.body.model import Body
 from monobody.cli import main
 from monobody.data.pose_bank import PoseBank
+from monobody.data.prepared import FORMAT
 from monobody.data.prepared_writer import Origin, write_prepared
 from monobody.data.region import region_from_joints
 from monobody.data.sample import Sample
@@ -87,7 +89,8 @@ def test_the_published_variants_differ_in_their_labels_alone() -> None:
     assert not set(find_recipe("hmr-unpaired").mixture) & {"h36m", "mpi_inf_3dhp"}
 
 
-def test_missing_sets_are_named_and_replaced(data: Path, tmp_path: Path) -> None:
+def test_missing_sets_are_named_and_replaced(data: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("monobody.train.mixture.Prepared", lambda folder: [])
     paired = find_recipe("hmr-paired")
     shares, note = available(paired, None)
     assert shares == pytest.approx({"synthetic": 1.0})
@@ -96,7 +99,7 @@ def test_missing_sets_are_named_and_replaced(data: Path, tmp_path: Path) -> None
     assert available(find_recipe("tiny"), data)[1].count("lsp_extended") == 1
     for name in ("lsp_extended", "prepared/mpi_inf_3dhp", "prepared/coco"):
         (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "manifest.json").touch()
+        (tmp_path / name / "manifest.json").write_text(json.dumps({"format": FORMAT, "name": name, "split": "hmr"}))
     shares, note = available(paired, tmp_path)
     # A share of labels stays; within a kind those that are there keep their proportion.
     assert shares["mpi_inf_3dhp"] == pytest.approx(0.5)
@@ -105,8 +108,20 @@ def test_missing_sets_are_named_and_replaced(data: Path, tmp_path: Path) -> None
     assert all(f"prepared/{name}" in note for name in ("h36m", "mpii", "lsp"))
     shares, _ = available(replace(paired, mixture={"h36m": 0.2, "mpii": 0.8}), tmp_path)
     assert shares == pytest.approx({"synthetic": 0.2, "lsp_extended": 0.8})
-    (tmp_path / "prepared/nobody").mkdir()
     assert available(replace(paired, mixture={"mpi_inf_3dhp": 1, "coco": 2}), tmp_path)[1] == ""
+
+
+def test_somebodys_own_set_is_looked_at_and_test_sets_are_not(tmp_path: Path) -> None:
+    for name, known in (("fits", True), ("clicks", False)):
+        write_prepared(name, [person(i, known=known) for i in range(2)], tmp_path / "prepared" / name)
+    own = replace(find_recipe("hmr-paired"), mixture={"fits": 0.4, "clicks": 0.6, "h36m": 0.1})
+    assert available(own, tmp_path)[0] == pytest.approx({"fits": 0.5, "clicks": 0.6})
+    with pytest.raises(UserError, match="hmr-unpaired"):
+        available(replace(own, mixture={"clicks": 1.0}), tmp_path)
+    held_out = Origin(name="threedpw", split="test")
+    write_prepared(held_out, [person(0, known=True)], tmp_path / "prepared" / "threedpw")
+    with pytest.raises(UserError, match="measure with"):
+        available(replace(own, mixture={"threedpw": 1.0}), tmp_path)
 
 
 def test_labels_in_3d_need_a_set_that_has_them(data: Path) -> None:
