@@ -111,6 +111,11 @@ def assert_labels_fit(sample: Sample, frame: int, within_px: float = 0.9) -> Non
     assert sample.keypoints_px[top, 1] < sample.keypoints_px[left, 1]
 
 
+def test_orders_of_joints_are_the_published_ones() -> None:
+    assert LSP == [3, 2, 1, 4, 5, 6, 16, 15, 14, 11, 12, 13, 8, 10]
+    assert JOINTS_17 == (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     write_metadata(tmp_path)

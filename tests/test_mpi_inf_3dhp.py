@@ -126,6 +126,12 @@ def test_joints_beside_the_picture_are_not_visible(tmp_path: Path) -> None:
     assert last.visible[:14].tolist() == (~outside).astype(float).tolist()
 
 
+def test_order_of_joints_is_the_published_one() -> None:
+    """The data set's tools pick 17 of the 28 joints by number; by name, the same are picked here."""
+    by_name = correspondence("mpi_inf_3dhp28", "mpi_inf_3dhp17")
+    assert [joint + 1 for joint in by_name] == list(PUBLISHED_17)
+
+
 def test_frames_are_kept_by_movement() -> None:
     joints = np.zeros((7, 3, 3))
     joints[:, 1, 2] = [0, 0.19, 0.2, 0.3, 0.39, 0.41, 0.1]
