@@ -5,7 +5,7 @@ A point (x, y, z) before the camera is seen, with u = x/z, v = y/z, r^2 = u^2 + 
     c + f * [(u, v) (1 + k1 r^2 + k2 r^4 + k3 r^6 + t) + (p2, p1) r^2]
 
 as Human3.6M's own tools have it (Ionescu et al., PAMI 2014). Such a camera is not the ideal pinhole that bodies are
-projected with: towards the rim of Human3.6M's pictures the two differ by ten pixels. :func:`rectified` resamples a
+projected with: at the rim of Human3.6M's pictures the two differ by more than ten pixels. :func:`rectified` resamples a
 picture as the pinhole would have taken it, so that 3D joints are projected exactly to where they are seen.
 """
 

@@ -13,7 +13,7 @@ or with those that Integral Human Pose (Sun et al., ECCV 2018) and its successor
                                                         T (3): X_camera = R (X - T), f (2), c (2), k (3), p (2), which
                                                         17 joints, and for each frame 32 world joints in mm
 
-3DMPPE leaves the lens's distortion out, so that its joints miss the pictures by up to ten pixels towards their rims,
+3DMPPE leaves the lens's distortion out, so that its joints miss the pictures by ten pixels and more at their rims,
 unless metadata.xml lies beside its folders.
 """
 
