@@ -1,6 +1,7 @@
 """COCO's annotations: places, flags, masks and rules, checked against pycocotools where that is installed."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,7 @@ def test_places_flags_and_sides(tmp_path: Path) -> None:
     assert sample.visible[[12, 13]].sum() == 0, "neck and head top are not COCO's"
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_masks_are_those_of_pycocotools(tmp_path: Path) -> None:
     tools = pytest.importorskip("pycocotools.mask")
     rng = np.random.default_rng(0)
@@ -150,7 +152,7 @@ def test_masks_are_those_of_pycocotools(tmp_path: Path) -> None:
     assert masks[2] is not None
     both, either = ((masks[2] > 0) & (theirs > 0)).sum(), ((masks[2] > 0) | (theirs > 0)).sum()
     assert both / either > 0.97  # They round borders outwards.
-    sample = coco.samples(root, "train2014")[0]
+    sample = pickle.loads(pickle.dumps(coco.samples(root, "train2014")))[0]  # As workers may be sent it.
     np.testing.assert_array_equal(sample.mask, 255 * blob)
     assert coco.samples(root, "train2014", masks=False)[0].mask is None
 

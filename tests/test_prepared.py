@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pickle
 import signal
 import tarfile
 import time
@@ -95,7 +96,7 @@ def test_everything_known_comes_back(tmp_path: Path, workers: int) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "index.npy", "manifest.json", "set-000000.tar", "set-000001.tar", "set-000002.tar",
     ]  # fmt: skip
-    prepared = Prepared(tmp_path)
+    prepared = pickle.loads(pickle.dumps(Prepared(tmp_path)))  # As a loader's workers may be sent it.
     assert prepared.damaged() == []
     assert prepared.name(4) == "photo_4"
     for index, again in enumerate(prepared):
