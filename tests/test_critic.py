@@ -247,7 +247,7 @@ def test_three_iterations_are_judged_but_only_the_last_is_held_to_labels(joints)
     assert first is None
     assert second is None
     assert last is not None
-    adversarial = adversarial_losses(outputs, batch, critic, critic, 1.0)["adversarial"]
+    adversarial = adversarial_losses(outputs, batch, critic, 1.0)["adversarial"]
     judged = torch.autograd.grad(adversarial, rotations, retain_graph=True)
     for gradient in judged:
         assert gradient[:, 1:].any(dim=-1).any(dim=-1).all()

@@ -169,8 +169,7 @@ class FeatureTask:
         outputs = self.modules["regressor"](batch["features"].float())
         losses = body_losses(outputs, batch, self.body, self.weights)
         if self.critic is not None:
-            critic = self.modules["critic"]
-            losses |= adversarial_losses(outputs, batch, critic, self.critic, self.weights.adversarial)
+            losses |= adversarial_losses(outputs, batch, self.critic, self.weights.adversarial)
         return losses
 
     def validate(self) -> Findings:

@@ -110,7 +110,7 @@ def _projected(points_m: Tensor, camera: Tensor, rows: Mapping[str, Tensor] | No
 
 
 def adversarial_losses(
-    outputs: Sequence[HMROutput], batch: Mapping[str, Tensor], critic: nn.Module, bare: nn.Module, weight: float
+    outputs: Sequence[HMROutput], batch: Mapping[str, Tensor], critic: Critic, weight: float
 ) -> Batch:
     """Return the two sides' losses: `adversarial` moves what made the bodies, `critic` the critic, neither the other.
 
@@ -121,14 +121,13 @@ def adversarial_losses(
     Args:
         outputs: of all iterations; all are judged.
         batch: holds `real_rotations` (n, 23, 3, 3) and `real_betas` (n, 10).
-        critic: the critic that learns, in whatever several devices need round it.
-        bare: the same critic without that.
+        critic: the critic.
         weight: of the adversarial term.
     """
     rotations = torch.cat([output.rotations[:, 1:] for output in outputs])
     betas = torch.cat([output.betas for output in outputs])
-    frozen = {name: parameter.detach() for name, parameter in bare.named_parameters()}
-    judged: Tensor = functional_call(bare, frozen, (rotations, betas))
+    frozen = {name: parameter.detach() for name, parameter in critic.named_parameters()}
+    judged: Tensor = functional_call(critic, frozen, (rotations, betas))
     real_rotations, real_betas = batch["real_rotations"], batch["real_betas"]
     scores = critic(torch.cat([real_rotations, rotations.detach()]), torch.cat([real_betas, betas.detach()]))
     real, fake = scores.split([len(real_betas), len(betas)])
@@ -214,8 +213,7 @@ class HMRTask:
         outputs = self.modules["model"](as_input(batch["images"]), batch["view"] if self.full_image else None)
         losses = body_losses(outputs, batch, self.body, self.weights, full_image=self.full_image)
         if self.critic is not None:
-            critic = self.modules["critic"]
-            losses |= adversarial_losses(outputs, batch, critic, self.critic, self.weights.adversarial)
+            losses |= adversarial_losses(outputs, batch, self.critic, self.weights.adversarial)
         return losses
 
     def validate(self) -> Findings:
