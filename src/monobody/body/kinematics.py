@@ -162,6 +162,13 @@ class JointBody(nn.Module):
         self, rotations: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*b 10"]
     ) -> dict[str, Float[Tensor, "*b K 3"]]:
         """Return the keypoints of every set in metres, in the frame in which the root's rotation is given."""
+        # Under autocast matrices would be multiplied in bfloat16, and joints end up 5 mm from where they are.
+        with torch.autocast(rotations.device.type, enabled=False):
+            return self._posed(rotations, betas)
+
+    def _posed(
+        self, rotations: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*b 10"]
+    ) -> dict[str, Float[Tensor, "*b K 3"]]:
         batch = rotations.shape[:-3]
         rest = self.rest_joints + torch.einsum("jcb,...b->...jc", self.rest_joints_shape, betas)
         rest = rest.expand(*batch, 24, 3)

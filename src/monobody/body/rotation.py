@@ -26,7 +26,9 @@ def axis_angle_to_matrix(axis_angle: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b
     versine = torch.where(small, 0.5 - squared / 24, 2 * half * half)
     cross = _cross_matrix(axis_angle)
     identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
-    return identity + sine[..., None, None] * cross + versine[..., None, None] * (cross @ cross)
+    # The square of the cross matrix, without a product of matrices, which autocast would round to bfloat16.
+    square = axis_angle[..., :, None] * axis_angle[..., None, :] - squared[..., None, None] * identity
+    return identity + sine[..., None, None] * cross + versine[..., None, None] * square
 
 
 def matrix_to_axis_angle(matrix: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3"]:
