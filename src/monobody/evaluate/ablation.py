@@ -6,10 +6,11 @@ Three ways to supervise one network, equally long, on the same rows: synthetic p
     hmr_unpaired          2D joints and the critic; no 3D label is ever shown
     hmr_no_critic_no_3d   2D joints alone: "monsters" that lie on the joints and are no bodies
 
-Losses, weights (60 for 2D, 60 for 3D, 1 for the critic), batch and regressor are HMR's: three blind iterations, dropout
-0.5, only the last one held to labels, all of them to the critic. What is not: BlazePose's trunk is the encoder, frozen,
-and its features are computed once, so that days become minutes; the regressor is 512 wide and not 1,024; learning rates
-are 5e-4 for it and 1e-3 for the critic where HMR has 1e-5 and 1e-4; rotations are 6D; crops are turned.
+Losses, their weights (60 for 2D, 60 for 3D, 1 for the critic), batch and regressor are HMR's: three blind iterations,
+only the last one held to labels, all of them to the critic. What is not: BlazePose's trunk is the encoder, frozen, and
+its features are computed once, so that days become minutes. For the same reason the regressor is 512 wide and the full
+pose's critic 256, not 1,024; learning rates are 1e-3 and 2e-3 where HMR has 1e-5 and 1e-4; dropout is 0.1 and not 0.5.
+Rotations are 6D; crops are turned.
 
 The regressor gets the trunk's last map and its landmarks in 2D with their visibility; depths and landmarks in metres
 are kept from it. The trunk was trained by others, who had 3D labels: what is tested here is how the regressor is

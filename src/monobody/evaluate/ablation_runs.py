@@ -30,6 +30,7 @@ from monobody.data.staging import sample_betas
 from monobody.evaluate.held_out import HeldOut
 from monobody.files import atomic_write
 from monobody.models.blaze import LANDMARKS, BlazeBackbone
+from monobody.models.critic import Critic
 from monobody.models.hmr import HMR, BlazeEncoder, HMROutput, IterativeRegressor
 from monobody.train.engine import fit
 from monobody.train.feature_task import FeatureTask, cache_features
@@ -40,6 +41,7 @@ from monobody.train.sources import photos_of, stream
 from monobody.train.task import Batch, Findings
 
 PEOPLE = Path(__file__).parents[1] / "assets" / "evaluation" / "people.tar"
+SETTLING_ROWS = 4_000
 VARIANTS = ("hmr_paired", "hmr_unpaired", "hmr_no_critic_no_3d")
 TWO_D = LossWeights(joints=0, parameters=0, squared_joints=True)
 WEIGHTS = {
@@ -62,10 +64,14 @@ class Settings:
     photo_share: float = 0.42
     seeds: tuple[int, ...] = (0, 1)
     batch: int = 64
-    rate: float = 5e-4
-    critic_rate: float = 1e-3
+    rate: float = 1e-3
+    critic_rate: float = 2e-3
     hidden: int = 512
-    begin: float = 0.2
+    """Width of the regressor."""
+    critic_hidden: int = 256
+    """Width of the full pose's critic."""
+    dropout: float = 0.1
+    begin: float = 0.6
     """Steps of the common beginning on 2D alone, as a share of each run's."""
     measurements: int = 8
     """How often a run is measured."""
@@ -74,21 +80,36 @@ class Settings:
 
 
 class BlindRegressor(IterativeRegressor):
-    """HMR's regressor on what BlazePose sees, less what its heads say about depth."""
+    """HMR's regressor on what BlazePose sees, less what its heads say about depth.
+
+    Its inputs are brought to mean 0 and spread 1 first (:meth:`settle_inputs`), or most of them would hardly count.
+    """
 
     points = 33
+    inputs = BlazeBackbone.pooled_size + 3 * points
+    centre: Float[Tensor, " i"]
+    spread: Float[Tensor, " i"]
 
-    def __init__(self, hidden: int) -> None:
-        super().__init__(BlazeBackbone.pooled_size + 3 * self.points, hidden=hidden)
+    def __init__(self, hidden: int, *, dropout: float = 0.5) -> None:
+        super().__init__(self.inputs, hidden=hidden, dropout=dropout)
+        self.register_buffer("centre", torch.zeros(self.inputs))
+        self.register_buffer("spread", torch.ones(self.inputs))
 
     def forward(self, features: Float[Tensor, "b f"]) -> list[HMROutput]:
         """Return the estimate after every iteration from what :class:`BlazeEncoder` gives."""
-        pooled = features[:, : BlazeBackbone.pooled_size]
-        landmarks = features[:, BlazeBackbone.pooled_size :][:, : 5 * LANDMARKS].unflatten(1, (LANDMARKS, 5))
-        landmarks = landmarks[:, : self.points]
-        score = landmarks[..., 3] * landmarks[..., 4]
-        # The map's values go from 0 to 6, most of them small.
-        return super().forward(torch.cat([pooled / 3, landmarks[..., :2].flatten(1), score], dim=1))
+        # Channels that are nearly always silent speak at a hundred times their spread.
+        return super().forward(((self.seen(features) - self.centre) / self.spread).clamp(-4, 4))
+
+    def settle_inputs(self, features: Float[Tensor, "n f"]) -> None:
+        """Take mean and spread of the inputs from these rows."""
+        seen = self.seen(features)
+        self.centre, self.spread = seen.mean(0), seen.std(0) + 1e-3
+
+    def seen(self, features: Float[Tensor, "b f"]) -> Float[Tensor, "b i"]:
+        """Return the last map, the landmarks in the crop, and how surely each is there and visible."""
+        pooled, landmarks = features[:, : BlazeBackbone.pooled_size], features[:, BlazeBackbone.pooled_size :]
+        landmarks = landmarks[:, : 5 * LANDMARKS].unflatten(1, (LANDMARKS, 5))[:, : self.points]
+        return torch.cat([pooled, landmarks[..., :2].flatten(1), landmarks[..., 3] * landmarks[..., 4]], dim=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,20 +210,25 @@ class Lab:
         return range(1, self.settings.measurements + 1)
 
     def run(self, variant: str, seed: int, steps: int, marks: Sequence[int], start: dict[str, Tensor] | None) -> Run:
+        """Train one variant with one seed from `start`, and measure it at the marks; what is done already is read."""
         from safetensors.torch import save_file
 
         folder = self.out / f"{variant}-{seed}"
         table = folder / "measured.json"
         measured = {int(k): v for k, v in json.loads(table.read_text()).items()} if table.exists() else {}
         task = self._task(variant, seed)
-        if start is not None:
-            task.model.regressor.load_state_dict(start)
+        regressor = task.model.regressor
+        assert isinstance(regressor, BlindRegressor)
+        if start is None:
+            regressor.settle_inputs(torch.from_numpy(task.arrays["features"][:SETTLING_ROWS].astype(np.float32)))
+        else:
+            regressor.load_state_dict(start)
         for mark in marks:
             if mark in measured:
                 continue
             fit(task, self._plan(mark, seed), folder, resume=True)
-            measured[mark] = self.held_out.measure(self.held_out.predict(task.model.regressor))
-            weights = {name: value.contiguous() for name, value in task.model.regressor.state_dict().items()}
+            measured[mark] = self.held_out.measure(self.held_out.predict(regressor))
+            weights = {name: value.contiguous() for name, value in regressor.state_dict().items()}
             with atomic_write(folder / "measured" / f"{mark:06d}.safetensors") as temporary:
                 save_file(weights, temporary)
             with atomic_write(table) as temporary:
@@ -228,16 +254,18 @@ class Lab:
             look_at_3d=variant == "hmr_paired",
             bodies=self.bodies,
             critic_rate=self.settings.critic_rate,
+            critic=Critic(hidden=self.settings.critic_hidden),
         )
 
     def _model(self, seed: int) -> HMR:
         torch.manual_seed(seed)
-        return HMR("ablation", self.encoder, BlindRegressor(self.settings.hidden), input_size=256)
+        regressor = BlindRegressor(self.settings.hidden, dropout=self.settings.dropout)
+        return HMR("ablation", self.encoder, regressor, input_size=256)
 
     def _plan(self, steps: int, seed: int) -> Plan:
         # Constant rates, as HMR's: a run that is measured on its way is the run that it is at its end.
         return Plan(
-            steps=steps, seed=seed, final_rate=1.0, warmup_steps=50, clip_norm=None, average_decay=0.99, device="cpu",
+            steps=steps, seed=seed, final_rate=1.0, warmup_steps=50, clip_norm=20.0, average_decay=0.99, device="cpu",
             validate_minutes=None,
         )  # fmt: skip
 

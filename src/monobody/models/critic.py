@@ -27,14 +27,22 @@ WIDTH = 32
 
 
 class Critic(nn.Module):
-    """Bodies in, 25 scores each out: the 23 joints, the full pose, the shape."""
+    """Bodies in, 25 scores each out: the 23 joints, the full pose, the shape.
 
-    def __init__(self) -> None:
+    Args:
+        hidden: width of the full pose's judge; HMR's is 1,024, and nine tenths of the critic's work.
+    """
+
+    def __init__(self, *, hidden: int = 1024) -> None:
         super().__init__()
         self.shared = nn.Sequential(nn.Linear(9, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU())
         self.joints = nn.ModuleList(nn.Linear(WIDTH, 1) for _ in range(JUDGED_JOINTS))
         self.pose = nn.Sequential(
-            nn.Linear(JUDGED_JOINTS * WIDTH, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 1)
+            nn.Linear(JUDGED_JOINTS * WIDTH, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, 1),
         )
         self.shape = nn.Sequential(nn.Linear(BETAS, 10), nn.ReLU(), nn.Linear(10, 5), nn.ReLU(), nn.Linear(5, 1))
         for module in self.modules():
