@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from monobody.body.kinematics import JointBody
+from monobody.body.landmarks import Landmarks
 from monobody.body.model import Body
 from monobody.body.rotation import axis_angle_to_matrix
+from monobody.body.skeleton import SKELETONS
 from monobody.camera import project_weak
 from monobody.data.crop import Crop
 from monobody.data.mix import Mix, Part, batches, fixed_rows
@@ -20,6 +22,7 @@ from monobody.models.output import HMROutput
 from monobody.train.engine import fit
 from monobody.train.feature_task import FeatureTask, cache_features
 from monobody.train.hmr_task import HMRTask, LossWeights, Validation, as_input, body_losses, freeze_early
+from monobody.train.landmark_loss import landmark_losses
 from monobody.train.log import read_table
 from monobody.train.plan import Plan
 from monobody.train.recipes import RECIPES, find_recipe
@@ -249,3 +252,33 @@ def test_validation_crops_are_not_moved(joints):
     row = fixed_rows([sample], 32)
     torch.testing.assert_close(row["keypoints_2d"][0], torch.from_numpy(sample.crop.to_crop(sample.keypoints_px)))
     assert NO_AUGMENT.mirror_share == 0
+
+
+def test_landmark_losses_are_the_encoders_own_errors_and_reach_nothing_else(body):
+    joints = JointBody.from_body(body, ("cocoplus19", "blazepose33"))
+    rows = fixed_rows([Figures(joints)[0], Figures(joints, labelled=False)[1]], 64)
+    truth = joints(rows["rotations"], rows["betas"])["blazepose33"]
+    image = torch.randn(2, 35, 2, requires_grad=True)
+    world = torch.zeros(2, 35, 3)
+    # Wherever the origin: 3D landmarks are compared about their own hips.
+    world[:, :33] = truth + torch.tensor([0.4, -0.2, 3.0])
+    world[0, 11, 2] += 0.99
+    world.requires_grad_()
+    seen = Landmarks(image=image, score=torch.ones(2, 35), world_m=world, world_score=torch.ones(2, 35))
+    losses = landmark_losses(seen, rows, joints, 10.0)
+    places = SKELETONS["blazepose33"].joints
+    wrong = [
+        (image[person, places.index(name)] - rows["keypoints_2d"][person, i]).abs().mean().item()
+        for person in range(2)
+        for i, name in enumerate(SKELETONS["cocoplus19"].joints)
+        if name in places
+    ]
+    assert len(wrong) == 2 * 17
+    assert losses["landmarks"].item() == pytest.approx(10 * np.mean(wrong), rel=1e-5)
+    # One of the 99 numbers of the one person whose body is known is off by 0.99 m.
+    assert losses["landmarks_3d"].item() == pytest.approx(10 * 0.01, rel=1e-4)
+    torch.stack(list(losses.values())).sum().backward()
+    assert image.grad is not None
+    assert world.grad is not None
+    assert (image.grad[:, 33:] == 0).all()
+    assert (world.grad[1] == 0).all()

@@ -17,9 +17,9 @@ RIGHT_HIP, LEFT_HIP = 2, 3
 
 
 def keypoint_loss(
-    predicted: Float[Tensor, "b k 2"], target: Float[Tensor, "b k 2"], visible: Float[Tensor, "b k"]
+    predicted: Float[Tensor, "b k d"], target: Float[Tensor, "b k d"], visible: Float[Tensor, "b k"]
 ) -> Float[Tensor, ""]:
-    """Return the mean absolute error over x and y of all visible keypoints of the batch.
+    """Return the mean absolute error over x and y (and z) of all visible keypoints of the batch.
 
     `visible` may be any weight from 0 to 1; targets of weight 0 are not looked at and may be NaN.
     """

@@ -11,6 +11,7 @@ told how far the body of state_{t-1} is from them (`models/feedback.py`).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -125,7 +126,7 @@ class BlazeRegressor(nn.Module):
             world_score=score,
         )
         # Values from 0 to 6, most of them small.
-        return [estimate.output for estimate in self.feedback(given, pooled / 3)]
+        return [replace(estimate.output, landmarks=given) for estimate in self.feedback(given, pooled / 3)]
 
 
 Regressor = IterativeRegressor | BlazeRegressor

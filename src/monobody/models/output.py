@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from monobody.body.landmarks import Landmarks
 from monobody.body.rotation import matrix_to_axis_angle
 
 JOINTS, BETAS = 24, 10
@@ -25,6 +26,8 @@ class HMROutput:
     rotations: Float[Tensor, "*b 24 3 3"]
     """Joint rotations; the first takes the body's frame to the camera's."""
     betas: Float[Tensor, "*b 10"]
+    landmarks: Landmarks | None = None
+    """What the body was made to fit, from networks whose encoder finds landmarks."""
 
     def theta(self) -> Float[Tensor, "*b 85"]:
         """Return HMR's vector: camera, 24 axis-angle rotations, betas."""

@@ -120,7 +120,8 @@ def begin_with_lifter(model: HMR, body: Body) -> None:
 
 
 def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: Path, *, resume: bool) -> RunState:
-    joints, settings = JointBody.from_body(body, ("cocoplus19",)), _settings(recipe, body)
+    sets = ("cocoplus19", "blazepose33") if recipe.weights.landmarks > 0 else ("cocoplus19",)
+    joints, settings = JointBody.from_body(body, sets), _settings(recipe, body)
     # The main process alone measures.
     measured = recipe if is_main() else replace(recipe, validation_synthetic=0, validation_photos=0)
     validation = validation_of(measured, data, model.input_size)
