@@ -18,7 +18,6 @@ Five poses a second are kept. AMASS' authors name six sets for validation and te
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -112,7 +111,7 @@ def read_clip(clip: Clip, *, rate_hz: float = RATE_HZ, shape_space: str = "smpl"
         with np.load(clip.path, allow_pickle=False) as file:
             poses, betas = file["poses"], np.asarray(file["betas"], np.float64).ravel()
             recorded_hz = float(file["mocap_framerate" if "mocap_framerate" in file else "mocap_frame_rate"])
-    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
+    except Exception as error:  # Damaged archives raise nearly anything.
         raise UserError(f"{clip.path} is not a clip of AMASS ({error}): unpack it again.") from error
     if poses.ndim != 2 or poses.shape[1] not in _WIDTHS or len(betas) < 10 or not recorded_hz > 0:
         raise UserError(f"{clip.path} holds {poses.shape} poses and {len(betas)} betas at {recorded_hz:g} a second.")

@@ -150,7 +150,7 @@ def _table(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path) as file:
             table = {name: file[name] for name in ("imgname", "part", "S")}
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # Damaged archives raise nearly anything.
         raise UserError(f"{path} is not what mmpose writes for Human3.6M: {error}. Write it again.") from error
     shapes = {name: array.shape[1:] for name, array in table.items()}
     if shapes != {"imgname": (), "part": (17, 3), "S": (17, 4)}:
@@ -194,7 +194,7 @@ def _fetched_content(path: Path) -> dict[str, np.ndarray]:
     try:
         with h5py.File(path) as file:
             content = {name: np.asarray(file[name]) for name in names}
-    except (OSError, KeyError) as error:
+    except Exception as error:  # Damaged archives raise nearly anything.
         raise UserError(f"{path} is damaged or has not all of {', '.join(names)}: process it again.") from error
     if {len(array) for array in content.values()} != {len(content["frame"])}:
         raise UserError(f"{path} has not the same frames in all of {', '.join(names)}: process it again.")

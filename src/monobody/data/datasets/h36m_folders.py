@@ -98,7 +98,7 @@ def _labels_of_json(root: Path, subject: int, action: int, trial: int, camera: i
             np.array(json.loads(path.read_text())[str(camera)][name], np.float64) for name in ("R", "t", "f", "c")
         )
         joints = (_json_joints(root, subject)[action, trial][::every] @ rotation.T + shift) / 1000
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # Damaged archives raise nearly anything.
         raise UserError(f"{path} is missing or damaged ({error!r}): download the annotations again.") from error
     metadata = root / "metadata.xml"
     lens = _lens(focal, principal, np.zeros(3), np.zeros(2))
@@ -120,7 +120,7 @@ def _json_joints(root: Path, subject: int) -> dict[tuple[int, int], Float[np.nda
             for action, trials in content.items()
             for trial, frames in trials.items()
         }
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # Damaged archives raise nearly anything.
         raise UserError(f"{path} is missing or damaged ({error!r}): download the annotations again.") from error
 
 
@@ -137,7 +137,7 @@ def _labels_of_text(path: Path, every: int) -> Labels:
         rotation = camera["R"].reshape(3, 3).T
         joints = (world[:, list(JOINTS_17)] - camera["T"]) @ rotation.T / 1000
         lens = _lens(camera["f"], camera["c"], camera["k"], camera["p"])
-    except (OSError, ValueError, IndexError) as error:
+    except Exception as error:  # Damaged archives raise nearly anything.
         raise UserError(f"{path} is damaged or of another form ({error}): write it again.") from error
     return seen_labels(joints, lens, str(path))
 

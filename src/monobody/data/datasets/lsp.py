@@ -60,7 +60,7 @@ def matlab_joints(path: Path, what: str) -> np.ndarray:
         raise UserError(f"Reading {what} needs scipy: pip install 'monobody[train]'.") from error
     try:
         return np.asarray(loadmat(path)["joints"], dtype=np.float32)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # Damaged archives raise nearly anything.
         raise UserError(
             f"{path} is not {what}'s joints.mat: {error}. `monobody prepare --list` tells where to get it."
         ) from error

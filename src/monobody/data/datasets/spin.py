@@ -20,7 +20,6 @@ first. The head's top is the 14th joint of `part`, or the 19th (Human3.6M's), wh
 from collections.abc import Sequence
 from pathlib import Path
 from typing import overload
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
@@ -134,7 +133,7 @@ def read_table(path: str | Path) -> dict[str, NDArray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in ("imgname", "gender", *_SHAPES) if name in file}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except Exception as error:  # Damaged archives raise nearly anything.
         raise UserError(f"{path} is not a table in SPIN's form: {error}. See {__name__} for the columns.") from error
     for name in ("imgname", "center", "scale"):
         if name not in found:
@@ -163,7 +162,7 @@ def tables(root: str | Path) -> list[Path]:
         try:
             with np.load(path, allow_pickle=False) as file:
                 found += [path] if {"imgname", "center", "scale"} <= set(file.files) else []
-        except (OSError, ValueError, BadZipFile):
+        except Exception:  # Damaged archives raise nearly anything.
             continue
     return found
 
