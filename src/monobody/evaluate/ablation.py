@@ -97,11 +97,12 @@ def evaluate_ablation(
 def summarise(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the rows of the table: every variant where its 2D error first meets the target, and at its end.
 
-    The target is the largest among the runs' smallest 2D errors. `spread` is, of each number, the largest difference
-    between seeds of one variant.
+    The target is the largest among the runs' smallest 2D errors. `spread` is, of each variant and number, the largest
+    difference between seeds.
     """
     target = max(min(numbers["error_2d_px"] for numbers in run.measured.values()) for run in runs)
-    rows, ends, spread = {}, {}, {}
+    rows, ends = {}, {}
+    spread: dict[str, dict[str, float]] = {}
     by_run: list[dict[str, Any]] = []
     for variant in dict.fromkeys(run.variant for run in runs):
         mine = [run for run in runs if run.variant == variant]
@@ -110,9 +111,7 @@ def summarise(runs: Sequence[Run]) -> dict[str, Any]:
         last = [run.measured[max(run.measured)] for run in mine]
         rows[variant] = _mean(at) | {"step": sum(steps) / len(steps)}
         ends[variant] = _mean(last)
-        for name in at[0]:
-            values = [numbers[name] for numbers in at]
-            spread[name] = max(spread.get(name, 0.0), max(values) - min(values))
+        spread[variant] = {name: max(row[name] for row in at) - min(row[name] for row in at) for name in at[0]}
         by_run += [
             {"variant": variant, "seed": run.seed, "step": step, **numbers}
             for run, step, numbers in zip(mine, steps, at, strict=True)
@@ -129,14 +128,17 @@ def summarise(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def verdicts(rows: Mapping[str, Mapping[str, float]], spread: Mapping[str, float]) -> list[str]:
-    """Say of each variant and the next, and each number, whether they differ by more than seeds do."""
+def verdicts(rows: Mapping[str, Mapping[str, float]], spread: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Say of each variant and the next, and each number, whether they differ by more than seeds of either do."""
     said = []
     for first, second in pairwise(VARIANTS):
-        for name in spread:
-            difference = rows[second][name] - rows[first][name]
-            word = "within the seeds' spread" if abs(difference) <= spread[name] else f"{difference:+.1f}"
-            said.append(f"{name}, {second} against {first}: {word} (spread {spread[name]:.1f})")
+        for name in spread[first]:
+            difference, by_chance = (
+                rows[second][name] - rows[first][name],
+                max(spread[v][name] for v in (first, second)),
+            )
+            word = "within the seeds' spread" if abs(difference) <= by_chance else f"{difference:+.1f}"
+            said.append(f"{name}, {second} against {first}: {word} (spread {by_chance:.1f})")
     return said
 
 
@@ -153,7 +155,6 @@ def print_table(report: Mapping[str, Any]) -> None:
     }  # fmt: skip
     table = Table("at equal 2D error", *columns.values())
     rows = {**report["rows"], "2D alone (start)": report["start"], "true bodies": report["truth"]}
-    rows["(spread of seeds)"] = report["spread"]
     for name, row in rows.items():
         table.add_row(name, *(f"{row[key]:.1f}" if key in row else "-" for key in columns))
     console = Console()
