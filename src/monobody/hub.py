@@ -53,6 +53,7 @@ MODELS = {
     for model in (
         Model(name="hmr-small", about="HMR on the trunk of BlazePose, 256 px crops"),
         Model(name="lift", about="body from the detector's 33 landmarks; sees no pixels"),
+        Model(name="lift-clean", about="the same, trained on synthetic people and permissive data alone"),
         Model(name="hmr-resnet18", about="HMR on ResNet-18, 224 px crops"),
         Model(name="hmr-resnet50", about="HMR on ResNet-50, 224 px crops: the published network"),
         Model(name="mean-pose", about="no network: everybody stands upright; the yardstick"),
