@@ -7,9 +7,9 @@ from typing import Literal
 from monobody.data.sample import Augment
 from monobody.errors import UserError
 from monobody.models.hmr import RESNETS, Rotation
-from monobody.train.hmr_task import LossWeights
 from monobody.train.lift_task import LiftSettings
 from monobody.train.plan import Plan
+from monobody.train.terms import LossWeights
 
 CropRule = Literal["region", "hmr"]
 BACKBONES = ("small", *(name.removeprefix("hmr-") for name in RESNETS))
