@@ -1,5 +1,8 @@
 """The command line: what it writes, what it skips, what it says."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,7 @@ import pytest
 from PIL import Image
 from scenes import load_body_once
 
-from monobody.cli import main
+from monobody.cli import UNREAD, main
 from monobody.errors import UserError
 from monobody.predict.batch import OUTPUTS, Job, collect_jobs, parse_box, parse_kinds, run_jobs
 
@@ -180,3 +183,16 @@ def test_every_shipped_weights_file_has_its_sha256() -> None:
 
     for file in WEIGHTS.glob("*.safetensors"):
         assert published_sha256(file.name) == sha256_of(file), file.name
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough_is_no_failure(unbuffered: str) -> None:
+    command = [sys.executable, "-m", "monobody.cli", "prepare", "--list"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == UNREAD

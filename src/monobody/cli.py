@@ -1,7 +1,8 @@
 """The command line: each verb is a function, its signature is its options.
 
 Nothing heavy is imported here: ``monobody --help`` must answer at once. What goes wrong by the user's hand is one
-sentence on stderr and exit code 2; exit code 1 means that a part of the work could not be done.
+sentence on stderr and exit code 2; exit code 1 means that a part of the work could not be done, 141 that whoever read
+the output has closed it.
 """
 
 import os
@@ -18,7 +19,7 @@ from monobody.errors import Interrupted, UserError
 if TYPE_CHECKING:
     from monobody.predict.batch import Outcome
 
-OK, PARTLY, REFUSED, INTERRUPTED = 0, 1, 2, 130
+OK, PARTLY, REFUSED, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
 
 
 def predict(
@@ -286,19 +287,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
     verbs = {verb.__name__: verb for verb in (predict, synthesize, prepare, train, evaluate, body, models, doctor)}
     try:
-        return tyro.extras.subcommand_cli_from_dict(
+        code = tyro.extras.subcommand_cli_from_dict(
             verbs,
             prog="monobody",
             description="3D people from a single picture.",
             args=arguments or ["--help"],
             config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
         )
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        return UNREAD
     except UserError as error:
         _say(error)
         return REFUSED
     except KeyboardInterrupt as error:
         _say(error if error.args else Interrupted("interrupted; what was finished is kept."))
         return INTERRUPTED
+
+
+def _nobody_reads() -> bool:
+    """Tell whether we print into a closed pipe, as after `| head`; if so, drop what is still to be printed."""
+    import select
+
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    closed = any(event & select.POLLERR for _, event in poll.poll(0))
+    if closed:
+        # Else Python would try once more, and complain, when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return closed
 
 
 def _say(error: BaseException) -> None:
