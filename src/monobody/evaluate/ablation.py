@@ -67,7 +67,10 @@ def evaluate_ablation(
     lab.prepare()
     steps = settings.steps or lab.affordable_steps()
     runs = lab.train(steps)
-    report = summarise(runs) | {
+    report = summarise(runs)
+    outputs = {name: lab.output_at(runs, name, report["target_2d_px"]) for name in VARIANTS}
+    report |= {
+        "depth_signs_of_the_first_seed": {name: lab.held_out.depth_signs(output) for name, output in outputs.items()},
         "start": lab.measured_start(),
         "truth": lab.held_out.truth(),
         "steps": steps,
@@ -89,7 +92,7 @@ def evaluate_ablation(
         body=body,
         held_out=lab.held_out,
         sample=lab.held_out_samples().__getitem__,
-        outputs={name: lab.output_at(runs, name, report["target_2d_px"]) for name in VARIANTS},
+        outputs=outputs,
     )
     return report
 
@@ -159,6 +162,9 @@ def print_table(report: Mapping[str, Any]) -> None:
         table.add_row(name, *(f"{row[key]:.1f}" if key in row else "-" for key in columns))
     console = Console()
     console.print(table)
+    for name, signs in report["depth_signs_of_the_first_seed"].items():
+        away, mirrored = signs["turned_away_percent"], signs["better_mirrored_percent"]
+        console.print(f"{name}: {away:.0f} % turned away, {mirrored:.0f} % better with their depth mirrored (seed 0)")
     for verdict in report["verdicts"]:
         console.print(verdict, highlight=False)
 

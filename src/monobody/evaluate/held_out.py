@@ -99,6 +99,24 @@ class HeldOut:
         visible = self.rows["visible"] > 0
         return torch.where(visible, off, torch.nan).nanmean(dim=1)
 
+    @torch.no_grad()
+    def depth_signs(self, output: HMROutput) -> dict[str, float]:
+        """Return what 2D cannot tell: who is turned away by over 90 degrees, who would be nearer mirrored in depth.
+
+        Per cent of the synthetic people.
+        """
+        known = self.rows["has_body"] > 0
+        turn = output.rotations[known, 0].mT @ self.rows["rotations"][known, 0]
+        # The cosine of the angle is (trace - 1) / 2.
+        away = turn.diagonal(dim1=1, dim2=2).sum(1) < 1
+        found_m = self.joint_body(output.rotations, output.betas)["cocoplus19"][known, :14]
+        mirrored_m, true_m = found_m * torch.tensor([1.0, 1.0, -1.0]), self.rows["joints_3d"][known]
+        better = mpjpe(mirrored_m, true_m) < mpjpe(found_m, true_m)
+        return {
+            "turned_away_percent": 100 * float(away.float().mean()),
+            "better_mirrored_percent": 100 * float(better.float().mean()),
+        }
+
     def truth(self) -> dict[str, float]:
         """Return how possible the synthetic people's own bodies are by the same yardsticks."""
         known = self.rows["has_body"] > 0
