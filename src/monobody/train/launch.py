@@ -41,7 +41,7 @@ def launch(verb: str, recipe: str, options: Mapping[str, object], *, devices: in
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     # The launcher tells of its inner life, and of children's failures, which we do ourselves.
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    logging.disable(logging.CRITICAL)
     # It is no news that every parameter is used.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OMP_NUM_THREADS", str(max(_cores() // devices, 1)))
