@@ -1,11 +1,16 @@
 """HMR's crops and moves: what is seen of a body decides its size, and chance has the published ranges."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from monobody.data.crop import Crop
+from monobody.data.prepared import Prepared
+from monobody.data.prepared_writer import write_prepared
 from monobody.data.published_crop import MPII_SHOULDER_TO_HIP_PX, published_crop, with_published_crops
-from monobody.data.sample import HMR_AUGMENT, Sample, jitter, training_row
+from monobody.data.region import region_from_joints
+from monobody.data.sample import HMR_AUGMENT, NO_AUGMENT, Sample, jitter, training_row
 from monobody.errors import UserError
 
 PICTURE = np.zeros((200, 300, 3), np.uint8)
@@ -87,3 +92,19 @@ def test_moves_are_hmrs() -> None:
     sample = Sample(image=PICTURE + 90, crop=crop, keypoints_px=standing(), visible=visible())
     row = training_row(sample, np.random.default_rng(0), 32, HMR_AUGMENT)
     assert (row["images"] == 90).all(), "colours stay, and the edge is repeated"
+
+
+def test_prepared_portraits_keep_what_hmr_looks_at(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:480, :640]
+    image = np.stack([columns * 255 // 640, rows * 255 // 480, (rows + columns) % 256], -1).astype(np.uint8)
+    keypoints = 0.8 * standing() + (240, 200)
+    seen = visible(0, 1, 2, 3, 4, 5, 6, 11)
+    region = region_from_joints(keypoints[:14], seen[:14] > 0)
+    sample = Sample(image=image, crop=region, keypoints_px=keypoints.astype(np.float32), visible=seen)
+    write_prepared("portraits", [sample], tmp_path)
+    before, after = (
+        training_row(with_published_crops(samples)[0], np.random.default_rng(0), 224, NO_AUGMENT)
+        for samples in ([sample], Prepared(tmp_path))
+    )
+    np.testing.assert_allclose(after["keypoints_2d"][seen > 0], before["keypoints_2d"][seen > 0], atol=1e-3)
+    assert np.abs(after["images"][:2].astype(int) - before["images"][:2]).max() < 12

@@ -19,6 +19,7 @@ import numpy as np
 from monobody.data.faults import LARGEST_SHARE, fault_of
 from monobody.data.packed import surroundings
 from monobody.data.prepared import FORMAT, INDEX, MANIFEST, Prepared, index_of, members_of, read_manifest
+from monobody.data.published_crop import KEPT_PX, reach_of_published_crop
 from monobody.data.sample import Sample
 from monobody.data.workers import Report, run_tasks
 from monobody.errors import UserError
@@ -26,7 +27,7 @@ from monobody.files import atomic_write, sha256_of
 
 REGION_PX, REACH, QUALITY = 320, 0.9, 92
 """Regions of interest larger than this are shrunk to it; half the side of what is kept about them, in region sizes
-(room to turn, move and widen the region); and the JPEGs' quality."""
+(room to turn, move and widen the region; more where HMR's own crop looks further); and the JPEGs' quality."""
 PER_SHARD = 500
 
 
@@ -217,7 +218,8 @@ class _Plan:
             fault = None if meant else fault_of(sample)
             if fault is not None:
                 return fault
-            small = surroundings(sample, region_px=REGION_PX, reach=REACH)
+            reach = max(REACH, reach_of_published_crop(sample))
+            small = surroundings(sample, region_px=REGION_PX, reach=reach)
             return members_of(small, self.name(index), QUALITY)
         except Exception as error:  # A damaged file makes decoders raise nearly anything.
             return f"{error}" if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
@@ -233,7 +235,7 @@ class _Plan:
 
 
 def _fingerprint(origin: Origin, samples: Sequence[Sample], per_shard: int) -> str:
-    settings = (FORMAT, origin.name, origin.split, per_shard, REGION_PX, REACH, QUALITY, len(samples))
+    settings = (FORMAT, origin.name, origin.split, per_shard, REGION_PX, REACH, KEPT_PX, QUALITY, len(samples))
     digest = hashlib.sha256(repr(settings).encode())
     for index in range(len(samples)):
         digest.update(_name(samples, index).encode() + b"\n")

@@ -26,6 +26,8 @@ ANKLES, HIPS, SHOULDERS, HEAD_TOP = (0, 5), (2, 3), (8, 9), (13,)
 HEAD_TO_HIP_PX = SHOULDER_TO_HIP_PX = 75
 MPII_SHOULDER_TO_HIP_PX = 56
 PORTRAIT_PX = 50
+KEPT_PX = 400
+"""Side of what HMR's authors stored about the centre of a 224 px crop, so that it can be moved and widened."""
 
 
 def published_crop(
@@ -53,6 +55,18 @@ def published_crop(
     return Crop(whole.centre_px, whole.size_px * 150 / PORTRAIT_PX)
 
 
+def reach_of_published_crop(sample: Sample) -> float:
+    """Return how far from the middle of a sample's region HMR's crop can look, in sizes of the region; 0 without one.
+
+    Of a portrait, whose body it imagines, HMR's crop shows several times as much as the region.
+    """
+    if not _is_placed(sample):
+        return 0.0
+    crop = published_crop(sample.keypoints_px, sample.visible, shoulder_to_hip_px=MPII_SHOULDER_TO_HIP_PX)
+    away_px = float(np.abs(np.subtract(crop.centre_px, sample.crop.centre_px)).max())
+    return (away_px + KEPT_PX / 2 / CROP_PX * crop.size_px) / sample.crop.size_px
+
+
 def with_published_crops(samples: Samples, *, shoulder_to_hip_px: float = SHOULDER_TO_HIP_PX) -> Samples:
     """Return the samples with HMR's crops in place of their regions; a data set keeps its length.
 
@@ -69,8 +83,7 @@ class _Cropped:
 
     def __getitem__(self, number: int) -> Sample:
         sample = self.samples[number]
-        seen = sample.keypoints_px[np.asarray(sample.visible) > 0]
-        if len(seen) < 2 or not np.ptp(seen, axis=0).any():
+        if not _is_placed(sample):
             return sample
         crop = published_crop(sample.keypoints_px, sample.visible, shoulder_to_hip_px=self.shoulder_to_hip_px)
         return replace(sample, crop=crop)
@@ -80,6 +93,12 @@ class _CroppedSet(_Cropped):
     def __len__(self) -> int:
         assert isinstance(self.samples, Sized)
         return len(self.samples)
+
+
+def _is_placed(sample: Sample) -> bool:
+    """Tell whether a sample has two visible joints at different places."""
+    seen = sample.keypoints_px[np.asarray(sample.visible) > 0]
+    return len(seen) >= 2 and bool(np.ptp(seen, axis=0).any())
 
 
 def _middle(
