@@ -282,7 +282,9 @@ def test_the_command_says_what_is_missing_and_what_was_done(tmp_path: Path, caps
         Image.new("RGB", (80, 80), (60 * number, 9, 9)).save(root / "images" / f"im{number:05d}.jpg")
     assert main([*arguments, "--split", "nowhere"]) == 2
     assert "train, validation, all" in capsys.readouterr().err
-    assert main(arguments) == 0
+    assert main(arguments) == 2
+    assert "1 of 4 people of lsp_extended (train) have no picture" in capsys.readouterr().err
+    assert main([*arguments, "--partial"]) == 0
     said = capsys.readouterr().out
     assert "3 samples of lsp_extended (train) in 1 shard" in said
     assert "found 3 where 9,500 are expected: 9,497 fewer" in said

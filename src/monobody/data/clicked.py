@@ -13,6 +13,7 @@ from monobody.data.region import region_from_joints
 from monobody.data.sample import Sample
 from monobody.errors import UserError
 
+NO_PICTURE = "no picture on disk"
 FEWEST_JOINTS = 2
 """Of LSP's 14: a region of interest needs two to be placed."""
 
@@ -54,7 +55,7 @@ class ClickedPhotos(Sequence[Sample]):
         labelled = visible[:, :14].sum(1) >= FEWEST_JOINTS if crops is None else np.ones(len(files), bool)
         self.chosen: list[int] = np.flatnonzero(there & labelled).tolist()
         """Which of the rows given are samples."""
-        self.left_out += Counter({"no picture on disk": int((~there).sum())})
+        self.left_out += Counter({NO_PICTURE: int((~there).sum())})
         self.left_out += Counter({"fewer than two joints marked": int((there & ~labelled).sum())})
         self.files = [files[i] for i in self.chosen]
         self.names = [Path(files[i]).stem if names is None else names[i] for i in self.chosen]

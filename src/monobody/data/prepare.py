@@ -21,6 +21,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from monobody.data.clicked import NO_PICTURE
+from monobody.data.faults import LARGEST_SHARE
 from monobody.data.prepared_writer import Origin, write_prepared
 from monobody.errors import UserError
 
@@ -73,6 +75,12 @@ def prepare(
     if split not in reader.EXPECTED:
         raise UserError(f"{name} has no split '{split}': choose one of {', '.join(reader.EXPECTED)}.")
     samples = reader.samples(Path(root), split)
+    lost = getattr(samples, "left_out", {}).get(NO_PICTURE, 0)
+    if lost > LARGEST_SHARE * (lost + len(samples)) and not partial:
+        raise UserError(
+            f"{lost:,} of {lost + len(samples):,} people of {name} ({split}) have no picture in {root}: unpack the "
+            "archives again, whole, or add --partial to prepare what is there."
+        )
     origin = Origin(
         name=name,
         split=split,
