@@ -123,7 +123,8 @@ class ThreeDPW(Sequence[Sample]):
         person, place = self.find(index)
         keypoints, visible = np.zeros((19, 2), np.float32), np.zeros(19, np.float32)
         for joint, name in enumerate(SKELETONS["cocoplus19"].joints):
-            if name in DETECTED:
+            # OpenPose's neck is the middle of the shoulders, which LSP's is not.
+            if name in DETECTED and name != "neck":
                 x, y, confidence = person.detected_px[place, DETECTED.index(name)]
                 visible[joint] = confidence > SURE
                 keypoints[joint] = (x, y) if visible[joint] else 0
