@@ -44,8 +44,8 @@ def draw_figure(
     held_out: "HeldOut",
     sample: Callable[[int], Sample],
     outputs: Mapping[str, HMROutput],
-    people: int = 2,
-    photos: int = 4,
+    people: int = 6,
+    photos: int = 0,
 ) -> None:
     """Write the picture as a PNG of less than 300 kB.
 
@@ -56,7 +56,7 @@ def draw_figure(
         sample: gives a held-out person by number.
         outputs: of each variant, for all held-out people.
         people: how many synthetic people to show.
-        photos: how many photos.
+        photos: how many photos; whoever publishes the figure needs the right to show them.
     """
     from PIL import Image
 
