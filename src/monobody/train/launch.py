@@ -34,7 +34,7 @@ def launch(verb: str, recipe: str, options: Mapping[str, object], *, devices: in
         UserError: fewer graphics cards than asked for; the environment does not say where the other machines are; or
             what one of the processes raised.
     """
-    check_devices(devices, nodes, cards=_cards(recipe, device), cores=_cores())
+    check_devices(devices, nodes, cards=_cards(recipe, device), cores=cores())
     meeting = _meeting(nodes)
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -44,7 +44,7 @@ def launch(verb: str, recipe: str, options: Mapping[str, object], *, devices: in
     logging.disable(logging.CRITICAL)
     # It is no news that every parameter is used.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(_cores() // devices, 1)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(cores() // devices, 1)))
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", SHUTDOWN_S)
     config = LaunchConfig(
         min_nodes=nodes, max_nodes=nodes, nproc_per_node=devices, run_id="monobody", max_restarts=0, **meeting
@@ -147,5 +147,6 @@ def _cards(recipe: str, device: str) -> int:
     return 0 if "cpu" in (device, find_recipe(recipe).plan.device) else torch.cuda.device_count()
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

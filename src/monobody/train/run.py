@@ -10,6 +10,7 @@ import torch
 
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
+from monobody.data.datasets.lsp_extended import LICENCE
 from monobody.data.prepared import read_manifest
 from monobody.errors import UserError
 from monobody.fit.lift import WEIGHTS, Lift
@@ -212,5 +213,7 @@ def terms_of(photos: Sequence[str], data: Path | None) -> str:
     assert data is not None
     folders = {name: data / "prepared" / name for name in photos}
     known = {name: read_manifest(folder)["licence"] for name, folder in folders.items() if folder.is_dir()}
+    if LSP_EXTENDED in photos and LSP_EXTENDED not in known:
+        known[LSP_EXTENDED] = LICENCE
     known = dict.fromkeys(photos, "licence not stated") | known
     return "research use, as far as these allow it: " + "; ".join(f"{name}: {terms}" for name, terms in known.items())

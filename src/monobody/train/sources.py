@@ -6,13 +6,15 @@ The folder holds what is there of
     pose_bank.npz                  motion capture on the body (scripts/build_pose_bank.py)
     textures/                      skins, clothes, backgrounds for synthetic people
     synthetic/*.tar                synthetic people rendered before (scripts/render_synthetic.py)
-    prepared/NAME/                 published data sets (`monobody prepare NAME`), and banks of bodies alone
+    prepared/NAME/                 published data sets (`monobody prepare NAME`), and banks of bodies alone;
+                                   NAME lsp_extended_validation: its split `validation`, to validate with
 or, packed for another machine by scripts/pack_for_device.py, `photos_train.npz` in place of the photos.
 What takes the place of sets that are missing is told in `train/mixture.py`. Synthetic people are rendered as they are
 needed unless some were before; without a bank they take poses from the shipped prior, without textures they wear
 procedural ones.
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -33,8 +35,10 @@ from monobody.data.shards import SampleFiles
 from monobody.data.staging import sample_betas
 from monobody.errors import UserError
 from monobody.train.hmr_task import BatchStream, RealBodySource, Validation
+from monobody.train.launch import cores
 from monobody.train.mixture import LSP_EXTENDED, SYNTHETIC, available
 from monobody.train.recipe import Recipe
+from monobody.train.step import SKIPPED
 from monobody.train.task import Batch
 
 if TYPE_CHECKING:
@@ -50,6 +54,8 @@ KNOWN = (
     "photos_train.npz",
 )
 """What a data folder may hold; one with nothing of it is another folder."""
+PREPARED_VALIDATION = "lsp_extended_validation"
+"""Folder of LSP Extended's prepared validation split."""
 SYNTHETIC_SEED, VALIDATION_SEED, BODY_SEED = 1, 2, 3
 
 
@@ -67,8 +73,9 @@ def stream(recipe: Recipe, data: Path | None, size: int, *, seed: int | None = N
     if recipe.draw_on_device and SYNTHETIC in shares:
         return _drawn_stream(recipe, data, shares, size, seed)
     mix = Mix([_part(recipe, data, name, share) for name, share in shares.items()], size=size, seed=seed)
+    workers = min(recipe.workers, cores())
     return lambda first, process, processes: batches(
-        mix, size=recipe.batch, first=first, process=process, processes=processes, workers=recipe.workers
+        mix, size=recipe.batch, first=first, process=process, processes=processes, workers=workers
     )
 
 
@@ -99,16 +106,16 @@ def _drawn_stream(recipe: Recipe, data: Path | None, shares: Mapping[str, float]
         loaded = None
         if photo_count > 0:
             mix = Mix([_part(recipe, data, name, share) for name, share in photos.items()], size=size, seed=seed)
-            loaded = batches(
-                mix, size=photo_count, first=first, process=process, processes=processes, workers=recipe.workers
-            )
+            workers = min(recipe.workers, cores())
+            loaded = batches(mix, size=photo_count, first=first, process=process, processes=processes, workers=workers)
         for number in count(first):
             drawn = people.batch(number * processes + process, recipe.batch - photo_count)
             if loaded is None:
                 yield drawn
                 continue
             seen = next(loaded)
-            yield {name: torch.cat([drawn[name], seen[name].to(device, non_blocking=True)]) for name in drawn}
+            together = {name: torch.cat([drawn[name], seen[name].to(device, non_blocking=True)]) for name in drawn}
+            yield together | {SKIPPED: seen[SKIPPED]}
 
     return endless
 
@@ -117,6 +124,13 @@ def validation_of(recipe: Recipe, data: Path | None, size: int) -> Validation:
     """Return a recipe's validation: people in held-out poses and textures, and photos kept from training."""
     people = people_of(data, seed=VALIDATION_SEED, held_out=True)
     photos = photos_of(data, "validation") or []
+    if not photos and recipe.validation_photos > 0:
+        print(
+            f"{recipe.name}: there are no photos to validate with; `monobody prepare lsp_extended --split validation` "
+            f"makes some, to be put in DATA/prepared/{PREPARED_VALIDATION}.",
+            file=sys.stderr,
+            flush=True,
+        )
     # Spread over the validation list, which follows the order of the data set.
     stride = max(len(photos) // max(recipe.validation_photos, 1), 1)
     chosen = range(0, len(photos), stride)[: recipe.validation_photos]
@@ -169,11 +183,15 @@ def people_of(data: Path | None, *, seed: int, held_out: bool = False) -> Sample
 
 
 def photos_of(data: Path | None, split: Literal["train", "validation"]) -> Sequence[Sample] | None:
-    """Return the folder's photos of one split, each with the detector's region where that is known; None without."""
+    """Return the folder's photos of one split, each with the detector's region where that is known; None without.
+
+    Photos to validate with may be prepared ones too, of their own split.
+    """
     if data is not None and (data / f"photos_{split}.npz").is_file():
         return PackedSamples(data / f"photos_{split}.npz")
     if data is None or not (data / "lsp_extended").is_dir():
-        return None
+        kept = None if data is None else data / "prepared" / PREPARED_VALIDATION
+        return Prepared(kept) if split == "validation" and kept is not None and kept.is_dir() else None
     from monobody.data.datasets.lsp_extended import LspExtended
     from monobody.data.located import Located
 
