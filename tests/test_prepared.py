@@ -222,6 +222,10 @@ def test_bad_samples_are_counted_and_named(tmp_path: Path) -> None:
     for workers in (1, 2):
         with pytest.raises(UserError, match=r"more than 1 %.*photo_3"):
             write_prepared("bad", Tiny(300, broken=(3, 4, 5, 6)), tmp_path / "bad", per_shard=100, workers=workers)
+    assert write_prepared("few", Tiny(5, broken=(2,)), tmp_path / "few")["skipped"] == 1, "one bad file is no damage"
+    for people in (Tiny(5, broken=(1, 2)), Tiny(1, broken=(0,))):
+        with pytest.raises(UserError, match="the data set is damaged"):
+            write_prepared("few", people, tmp_path / f"few{len(people)}")
     with pytest.raises(UserError, match="nothing of"):
         write_prepared("set", Tiny(0), tmp_path / "none")
 

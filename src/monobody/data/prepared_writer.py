@@ -68,8 +68,9 @@ def write_prepared(
         report: told how many samples are done, of how many.
 
     Raises:
-        UserError: there is nothing to write, the folder holds another set, more than 1 % of the samples cannot be
-            read, a worker was killed, or the disk is full. What was finished stays for the next run.
+        UserError: there is nothing to write, the folder holds another set, no sample or too few can be read (more
+            than one, and more than 1 %, cannot), a worker was killed, or the disk is full. What was finished stays
+            for the next run.
     """
     origin = name if isinstance(name, Origin) else Origin(name=name)
     out, total = Path(out), len(samples)
@@ -100,7 +101,7 @@ def write_prepared(
         done += 1
         if news is not None:
             bad.append(news)
-            if len(bad) > LARGEST_SHARE * total:
+            if len(bad) > max(LARGEST_SHARE * total, 1) or len(bad) == total:
                 raise UserError(_too_many(bad, total, origin))
         report(done, total)
 
