@@ -188,7 +188,10 @@ def test_joints_of_another_clip_are_noticed(tmp_path, body):
 def test_a_clip_of_one_frame_without_parts(tmp_path, body):
     write_set(tmp_path, body, frames=1)
     (tmp_path / "cmu/train/run0/01_01/01_01_c0001_segm.mat").unlink()
-    sample = surreal.samples(tmp_path)[0]
+    assert surreal.check(tmp_path, "train") == [], "masks and parts may be missing"
+    people = surreal.samples(tmp_path)
+    assert people.left_out == {"masks and parts, of samples whose clips have no *_segm.mat": 1}
+    sample = people[0]
     assert sample.mask is None
     assert sample.parts is None
 
@@ -199,6 +202,8 @@ def test_what_is_missing_is_told(tmp_path, tiny, body):
         surreal.Surreal(tmp_path)
     root, *_ = tiny
     assert [words.split()[0] for words in surreal.check(root)] == [str(root / "cmu" / "test")]
+    assert surreal.check(root, "train") == []
+    assert surreal.Surreal(root).left_out == {}
     write_set(tmp_path / "SURREAL/data", body, split="test")
     (tmp_path / "SURREAL/data/cmu/test/run0/01_01/01_01_c0001.mp4").unlink()
     assert any("lack their video" in words for words in surreal.check(tmp_path))

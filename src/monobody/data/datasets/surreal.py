@@ -74,7 +74,10 @@ class Surreal(Sequence[Sample]):
         if not self.clips:
             raise UserError(f"{folder} holds no run*/CLIP/*_info.mat with its video. {GET_IT}")
         lengths = np.array([_frame_count(path) for path in self.clips])
-        self._ends = np.cumsum(-(-lengths // every))
+        kept = -(-lengths // every)
+        self._ends = np.cumsum(kept)
+        bare = sum(int(count) for path, count in zip(self.clips, kept, strict=True) if not _parts_file(path).is_file())
+        self.left_out = {"masks and parts, of samples whose clips have no *_segm.mat": bare} if bare else {}
         self._open: tuple[int, dict[str, Any], VideoFrames] | None = None
 
     def __len__(self) -> int:
@@ -113,20 +116,17 @@ def samples(root: str | Path, split: Split = "train") -> Surreal:
     return Surreal(root, split)
 
 
-def check(root: str | Path) -> list[str]:
-    """Return what is missing, in words; nothing where train and test are there."""
+def check(root: str | Path, split: Split | None = None) -> list[str]:
+    """Return what a split lacks, or train and test where none is named, in words; masks and parts may be missing."""
     home, words = _home(Path(root)), []
-    for split in ("train", "test"):
-        found = sorted((home / split).glob("run*/*/*_info.mat"))
+    for each in ("train", "test") if split is None else (split,):
+        found = sorted((home / each).glob("run*/*/*_info.mat"))
         if not found:
-            words.append(f"{home / split} holds no run*/CLIP/*_info.mat. {GET_IT}")
+            words.append(f"{home / each} holds no run*/CLIP/*_info.mat. {GET_IT}")
             continue
         mute = [path for path in found if not _video(path).is_file()]
-        bare = [path for path in found if not _parts_file(path).is_file()]
         if mute:
-            words.append(f"{split}: {len(mute)} of {len(found)} clips lack their video, such as {_video(mute[0])}.")
-        if bare:
-            words.append(f"{split}: {len(bare)} of {len(found)} clips have no *_segm.mat; they get no masks and parts.")
+            words.append(f"{each}: {len(mute)} of {len(found)} clips lack their video, such as {_video(mute[0])}.")
     return words
 
 
