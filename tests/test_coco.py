@@ -13,6 +13,7 @@ from monobody.body.skeleton import SKELETONS
 from monobody.data.clicked import ClickedPhotos
 from monobody.data.datasets import coco, folder
 from monobody.data.datasets.coco_json import mask_of, read_coco
+from monobody.data.prepare import prepare
 from monobody.data.prepared import Prepared
 from monobody.data.prepared_writer import write_prepared
 from monobody.errors import UserError
@@ -172,6 +173,16 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         file.write_text(broken)
         with pytest.raises(UserError, match="no COCO annotations"):
             coco.samples(root)
+
+
+def test_other_parts_are_offered(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "in", [annotation(1, 0, keypoints(ALL_SEEN))], part="train2017")
+    assert coco.check(root) == []
+    assert coco.check(root, "hmr_2017") == []
+    for attempt in (lambda: prepare("coco", root, tmp_path / "out"), lambda: coco.samples(root)):
+        with pytest.raises(UserError, match=r"train2017 would do: add --split hmr_2017 or train2017\."):
+            attempt()
+    assert prepare("coco", root, tmp_path / "out", split="hmr_2017")["count"] == 1
 
 
 def write_folder(root: Path, content: dict[str, Any], size: tuple[int, int] = (WIDTH, HEIGHT)) -> ClickedPhotos:

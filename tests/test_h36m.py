@@ -135,7 +135,13 @@ def test_the_original_layout(root: Path) -> None:
     assert len(h36m.H36M(root, "train", every=4)) == 6
     problems = h36m.check(root)
     assert any("S1: 11 of 12 files of Videos" in problem for problem in problems)
-    assert any(problem.startswith("S11: 11 of 11") for problem in problems), "the corrupt clip is not asked for"
+    assert f"{root / 'S11'} is missing." in problems
+    assert not any("S9" in problem or "S11" in problem for problem in h36m.check(root, "train"))
+    assert not any("S1:" in problem or "S5:" in problem for problem in h36m.check(root, "test"))
+    (root / "S11").mkdir()
+    # The corrupt clip is not asked for; protocol 2 asks for first trials in one camera alone.
+    for split, words in (("test", "S11: 11 of 11"), ("test_p2", "S11: 2 of 2")):
+        assert any(problem.startswith(words) for problem in h36m.check(root, split)), split
     with pytest.raises(UserError, match=r"no recordings of S9, S11.*vision\.imar\.ro"):
         h36m.samples(root, "test")
 
@@ -237,6 +243,7 @@ def test_mmpose(tmp_path: Path, with_cameras: bool) -> None:
     with pytest.raises(UserError, match=r"metadata\.xml|no recordings"):
         h36m.H36M(tmp_path, "test_p2")
     assert h36m.check(tmp_path) == [f"{annotations}/fps10/h36m_test.npz is missing."]
+    assert h36m.check(tmp_path, "train") == []
 
 
 def test_h36m_fetch(root: Path) -> None:
@@ -320,6 +327,7 @@ def test_folders_with_json(root: Path, with_metadata: bool) -> None:
         # Without the distortion the labels are those of a pinhole, and miss the pictures a little.
         assert_labels_fit(people[index], frame, within_px=0.9 if with_metadata else 4)
     assert "lacks 838 of 839 clips" in h36m.check(root)[0]
+    assert "lacks 599 of 600 clips" in h36m.check(root, "train")[0]
 
 
 def test_folders_with_text(root: Path) -> None:

@@ -187,13 +187,17 @@ def test_no_camera_is_claimed_where_none_fits(tmp_path: Path) -> None:
 
 def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     problems = mpi_inf_3dhp.check(tmp_path)
-    assert any("S7/Seq2/annot.mat is missing" in problem for problem in problems)
+    assert problems[:8] == [f"{tmp_path}/S{subject} is missing." for subject in range(1, 9)]
     assert any("TS6 lacks annot_data.mat" in problem for problem in problems)
+    assert mpi_inf_3dhp.check(tmp_path, "train") == problems[:7]
+    assert mpi_inf_3dhp.check(tmp_path, "validation") == problems[7:8]
+    assert mpi_inf_3dhp.check(tmp_path, "test") == problems[8:]
     with pytest.raises(UserError, match=r"nothing of MPI-INF-3DHP's split train.*3dhp-dataset"):
         mpi_inf_3dhp.samples(tmp_path)
     folder = tmp_path / "S1" / "Seq1"
     write_sequence(folder)
     assert any("neither frames nor videos of the cameras 1, 2, 4, 5" in p for p in mpi_inf_3dhp.check(tmp_path))
+    assert f"{tmp_path}/S1/Seq2 is missing." in mpi_inf_3dhp.check(tmp_path, "train")
     calibration = folder / "camera.calibration"
     text = calibration.read_text()
     calibration.write_text(text.replace("intrinsic   300 ", "intrinsic   600 "))

@@ -173,6 +173,7 @@ def test_mistakes_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
         threedpw.samples(tmp_path)
     path = write_set(tmp_path, content)
     assert not any("lacks the pictures" in problem for problem in threedpw.check(tmp_path))
+    assert [problem.split(" holds ")[1] for problem in threedpw.check(tmp_path, "test")] == ["1 of 24 sequences."]
     (tmp_path / "imageFiles" / "downtown_tiny_00" / "image_00000.jpg").unlink()
     assert any("lacks the pictures of 1 test sequences" in problem for problem in threedpw.check(tmp_path))
     with pytest.raises(UserError, match=r"image_00000\.jpg does not exist"):

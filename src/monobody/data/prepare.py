@@ -4,12 +4,12 @@ A reader in `data/datasets/` is a module with
 
     LICENCE, GET_IT     its terms and where to ask for it, in words
     EXPECTED            how many samples each split has; the first split is the one meant where none is named
-    check(root)         what is missing, in words
+    check(root, split)  what of a split is missing, in words; of all of them without one
     samples(root, split)    the samples as a sequence, in an order that does not change; optionally with `name(index)`
                             and `left_out` (see `data/prepared_writer.py`)
 
-or, where a set has bodies but no pictures, `write(root, out, workers=...)` in place of `samples`. The first sentence of
-its docstring is what `monobody prepare --list` prints. A new set is one line in SETS.
+or, where a set has bodies but no pictures and so no splits, `check(root)` and `write(root, out, workers=...)`. The
+first sentence of its docstring is what `monobody prepare --list` prints. A new set is one line in SETS.
 """
 
 import sys
@@ -63,17 +63,22 @@ def prepare(
     """
     reader = reader_of(name)
     split = split or next(iter(reader.EXPECTED))
-    missing = reader.check(Path(root)) if Path(root).is_dir() else [f"The folder {root} does not exist."]
+    pictured = hasattr(reader, "samples")
+    if pictured and split not in reader.EXPECTED:
+        raise UserError(f"{name} has no split '{split}': choose one of {', '.join(reader.EXPECTED)}.")
+    if Path(root).is_dir():
+        missing = reader.check(Path(root), split) if pictured else reader.check(Path(root))
+    else:
+        missing = [f"The folder {root} does not exist."]
     if missing and not (partial and Path(root).is_dir()):
         listed = "".join(f"\n  - {line}" for line in missing)
+        what = f"{name} ({split})" if pictured else name
         raise UserError(
-            f"{name} is not complete in {root}:{listed}\nHow to get it: {reader.GET_IT}\n"
+            f"{what} is not complete in {root}:{listed}\nHow to get it: {reader.GET_IT}\n"
             "Complete it, or add --partial to prepare what is there."
         )
-    if hasattr(reader, "write"):
+    if not pictured:
         return reader.write(root, out, workers=workers)
-    if split not in reader.EXPECTED:
-        raise UserError(f"{name} has no split '{split}': choose one of {', '.join(reader.EXPECTED)}.")
     samples = reader.samples(Path(root), split)
     lost = getattr(samples, "left_out", {}).get(NO_PICTURE, 0)
     if lost > LARGEST_SHARE * (lost + len(samples)) and not partial:

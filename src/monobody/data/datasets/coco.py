@@ -22,6 +22,7 @@ GET_IT = "https://cocodataset.org/#download: the pictures (13 GB for train2014) 
 EXPECTED = {"hmr": 79_344, "hmr_2017": 0, "train2014": 0, "val2014": 0, "train2017": 0, "val2017": 0}
 """HMR's own count; 0 where none is known under these rules."""
 Split = Literal["hmr", "hmr_2017", "train2014", "val2014", "train2017", "val2017"]
+PARTS = ("train2014", "val2014", "train2017", "val2017")
 _PICTURES = {"hmr": "train2014", "hmr_2017": "train2017"}
 FEWEST_SEEN, SMALLEST_PX = 6, 60.0
 _UPPER = {"nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder"}
@@ -36,7 +37,7 @@ def samples(root: str | Path, split: Split = "hmr", *, masks: bool = True) -> Cl
     root, pictures = Path(root), _PICTURES.get(split, split)
     path = _annotations(root, pictures)
     if not path.is_file():
-        raise UserError(f"{path} is missing: {GET_IT}")
+        raise UserError(" ".join([f"{path} is missing.", *_instead(root, pictures), GET_IT]))
     coco = read_coco(path)
     left_out: dict[str, int] = {}
     kept = []
@@ -77,19 +78,36 @@ def why_not(person: Person, joints: tuple[str, ...], *, as_hmr: bool) -> str | N
     return None if (flags[~upper] > 0).any() else "only face and shoulders marked"
 
 
-def check(root: str | Path) -> list[str]:
-    """Return what is missing below a folder, in words: nothing where any of the four parts is complete."""
+def check(root: str | Path, split: str | None = None) -> list[str]:
+    """Return what a split lacks, in words, and what could be had instead; without one, what all four parts lack."""
     root = Path(root)
-    missing = []
-    for part in ("train2014", "val2014", "train2017", "val2017"):
-        annotations = _annotations(root, part)
-        if annotations.is_file() and any(_folder(root, part).glob("*.jpg")):
-            return []
-        if not annotations.is_file():
-            missing.append(f"{annotations.relative_to(root)} is missing.")
-        if not any(_folder(root, part).glob("*.jpg")):
-            missing.append(f"{part}/ (or images/{part}/) holds no pictures.")
-    return ["One part of COCO is needed, its annotations and its pictures.", *missing]
+    if split is not None:
+        part = _PICTURES.get(split, split)
+        missing = _missing(root, part)
+        return [*missing, *_instead(root, part)] if missing else []
+    by_part = [_missing(root, part) for part in PARTS]
+    if not all(by_part):
+        return []
+    return [
+        "One part of COCO is needed, its annotations and its pictures.",
+        *(line for each in by_part for line in each),
+    ]
+
+
+def _missing(root: Path, part: str) -> list[str]:
+    annotations, missing = _annotations(root, part), []
+    if not annotations.is_file():
+        missing.append(f"{annotations.relative_to(root)} is missing.")
+    if not any(_folder(root, part).glob("*.jpg")):
+        missing.append(f"{part}/ (or images/{part}/) holds no pictures.")
+    return missing
+
+
+def _instead(root: Path, part: str) -> list[str]:
+    """Return a sentence about the parts that are there in another's place, none where there are none."""
+    there = [other for other in PARTS if other != part and not _missing(root, other)]
+    splits = [split for split in EXPECTED if _PICTURES.get(split, split) in there]
+    return [f"{' and '.join(there)} would do: add --split {' or '.join(splits)}."] if there else []
 
 
 def _annotations(root: Path, part: str) -> Path:

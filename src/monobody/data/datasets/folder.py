@@ -52,8 +52,8 @@ def samples(root: str | Path, split: Literal["all"] = "all") -> ClickedPhotos:
     )
 
 
-def check(root: str | Path) -> list[str]:
-    """Return what is missing below a folder, in words."""
+def check(root: str | Path, split: str | None = None) -> list[str]:
+    """Return what is missing below a folder, in words; every split needs the same files."""
     root = Path(root)
     missing = []
     if len(list(root.glob("*.json"))) != 1 and not (root / "annotations.json").is_file():

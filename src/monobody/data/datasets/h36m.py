@@ -113,22 +113,28 @@ def samples(root: str | Path, split: Split = "train") -> H36M:
     return H36M(root, split)
 
 
-def check(root: str | Path) -> list[str]:
-    """Return what is missing below a folder, in words; an empty list where all is there."""
+def check(root: str | Path, split: Split | None = None) -> list[str]:
+    """Return what a split lacks, or all of them where none is named, in words; an empty list where all is there."""
     root = Path(root)
+    subjects = sorted({subject for each in SUBJECTS if split in (each, None) for subject in SUBJECTS[each]})
     if h36m_exports.form_of(root) is not None:
-        return h36m_exports.missing(root)
+        return h36m_exports.missing(root, subjects)
     try:
         metadata = read_metadata(root / "metadata.xml")
     except UserError as error:
         return [str(error)]
     problems = []
-    for subject in sorted({subject for split in SUBJECTS.values() for subject in split}):
+    for subject in subjects:
+        if not (root / f"S{subject}").is_dir():
+            problems.append(f"{root / f'S{subject}'} is missing.")
+            continue
         wanted = [
             (recording, camera)
             for recording in metadata.recordings
             for camera in metadata.cameras
-            if recording.subject == subject and (subject, recording.name, camera) not in CORRUPT
+            if recording.subject == subject
+            and (subject, recording.name, camera) not in CORRUPT
+            and (split != "test_p2" or (recording.trial == 0 and camera == FRONTAL))
         ]
         for kind in (VIDEOS, FLAT, DEEP):
             lost = [f"{r.name}.{camera}" for r, camera in wanted if not _file(root, kind, r, camera).is_file()]

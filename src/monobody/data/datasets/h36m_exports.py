@@ -24,7 +24,7 @@ is given, the one that leads from the 3D joints to the 2D joints is found by lea
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +41,7 @@ from monobody.data.video_frames import VideoFrames
 from monobody.errors import UserError
 
 Form = Literal["mmpose", "h36m-fetch", "VideoPose3D", "folders"]
+MMPOSE_SUBJECTS = {"train": {1, 5, 6, 7, 8}, "test": {9, 11}}
 ARCHIVE = "data_3d_h36m.npz"
 RENAMED = {"Photo": "TakingPhoto", "WalkDog": "WalkingDog"}
 """VideoPose3D's names of actions that some subjects' files spell otherwise."""
@@ -69,21 +70,21 @@ def clips(root: Path, subjects: tuple[int, ...], every: int) -> list[Clip]:
     return list(read[form](root, subjects, every)) if form else []
 
 
-def missing(root: Path) -> list[str]:
-    """Return what is missing from an exported form, in words."""
+def missing(root: Path, subjects: Sequence[int]) -> list[str]:
+    """Return what is missing of some subjects from an exported form, in words."""
     problems = []
     form = form_of(root)
     if form == "folders":
-        return h36m_folders.missing(root)
+        return h36m_folders.missing(root, subjects)
     if form == "mmpose":
-        for split in ("train", "test"):
-            if not _annotations(root, split):
+        for split, members in MMPOSE_SUBJECTS.items():
+            if not members.isdisjoint(subjects) and not _annotations(root, split):
                 problems.append(f"{root}/annotation_body3d/fps10/h36m_{split}.npz is missing.")
         if not (root / "images").is_dir():
             problems.append(f"{root}/images, the frames of the videos, is missing.")
     if form == "VideoPose3D" and not (root / "metadata.xml").is_file():
         problems.append(f"{root}/metadata.xml, which holds the cameras, is missing beside {ARCHIVE}.")
-    for subject in (1, 5, 6, 7, 8, 9, 11):
+    for subject in subjects:
         if form == "h36m-fetch" and not any((root / f"S{subject}").glob("*/annot.h5")):
             problems.append(f"S{subject}: no */annot.h5.")
         if form == "VideoPose3D" and not any((root / f"S{subject}" / "Videos").glob("*.mp4")):

@@ -19,7 +19,7 @@ unless metadata.xml lies beside its folders.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -77,12 +77,12 @@ def clips(root: Path, subjects: tuple[int, ...], every: int) -> Iterator[Clip]:
         )
 
 
-def missing(root: Path) -> list[str]:
-    """Return what is missing, in words."""
+def missing(root: Path, subjects: Sequence[int]) -> list[str]:
+    """Return which clips of some subjects are missing, in words."""
     folders = {path.name for path in (root / "images").glob("s_*")}
     wanted = {
         f"s_{subject:02d}_act_{action:02d}_subact_{trial:02d}_ca_{camera:02d}"
-        for subject in (1, 5, 6, 7, 8, 9, 11)
+        for subject in subjects
         for action in range(2, 17)
         for trial in (1, 2)
         for camera in (1, 2, 3, 4)

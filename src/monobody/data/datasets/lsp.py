@@ -39,8 +39,8 @@ def samples(root: str | Path, split: Split = "train") -> ClickedPhotos:
     return ClickedPhotos(Path(root), [f"images/im{number + 1:04d}.jpg" for number in numbers], keypoints, visible)
 
 
-def check(root: str | Path) -> list[str]:
-    """Return what is missing below a folder, in words."""
+def check(root: str | Path, split: Split | None = None) -> list[str]:
+    """Return what is missing below a folder, in words; every split needs the same files."""
     root = Path(root)
     missing = [] if (root / "joints.mat").is_file() else [f"{root / 'joints.mat'} is missing."]
     if not any(root.glob("images/im*.jpg")):

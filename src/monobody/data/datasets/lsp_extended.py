@@ -53,8 +53,8 @@ def samples(root: str | Path, split: Split = "train") -> LspExtended:
     return LspExtended(root, split)
 
 
-def check(root: str | Path) -> list[str]:
-    """Return what is missing below a folder, in words."""
+def check(root: str | Path, split: Split | None = None) -> list[str]:
+    """Return what is missing below a folder, in words; every split needs the same files."""
     root = Path(root)
     missing = [] if (root / "joints.mat").is_file() else [f"{root / 'joints.mat'} is missing."]
     if not any(root.glob("images/im*.jpg")):

@@ -123,20 +123,26 @@ def samples(root: str | Path, split: Split = "train") -> MpiInf3dhp:
     return MpiInf3dhp(root, split)
 
 
-def check(root: str | Path) -> list[str]:
-    """Return what is missing below a folder, in words; an empty list where all is there."""
+def check(root: str | Path, split: Split | None = None) -> list[str]:
+    """Return what a split lacks, or all of them where none is named, in words; an empty list where all is there."""
     root = Path(root)
     problems = []
-    for subject in (*SUBJECTS["train"], *SUBJECTS["validation"]):
+    for subject in (subject for each in SUBJECTS if split in (each, None) for subject in SUBJECTS[each]):
+        if not (root / f"S{subject}").is_dir():
+            problems.append(f"{root / f'S{subject}'} is missing.")
+            continue
         for sequence in (1, 2):
             folder = root / f"S{subject}" / f"Seq{sequence}"
+            if not folder.is_dir():
+                problems.append(f"{folder} is missing.")
+                continue
             for name in ("annot.mat", "camera.calibration"):
                 if not (folder / name).is_file():
                     problems.append(f"{folder / name} is missing.")
             lost = [c for c in CAMERAS if not frames_folder(folder, c).is_dir() and not video(folder, c).is_file()]
             if lost:
                 problems.append(f"{folder} has neither frames nor videos of the cameras {', '.join(map(str, lost))}.")
-    for number in range(1, 7):
+    for number in range(1, 7) if split in ("test", None) else ():
         folder = test_folder(root, number)
         if not (folder / "annot_data.mat").is_file() or not any((folder / "imageSequence").glob("img_*.jpg")):
             problems.append(f"{folder} lacks annot_data.mat or imageSequence/img_000001.jpg, ...")

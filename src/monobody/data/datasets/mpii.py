@@ -57,8 +57,8 @@ def samples(root: str | Path, split: Literal["train"] = "train") -> ClickedPhoto
     return ClickedPhotos(Path(root), files, marked[..., :2] - 0.5, marked[..., 2], names=names)
 
 
-def check(root: str | Path) -> list[str]:
-    """Return what is missing below a folder, in words."""
+def check(root: str | Path, split: str | None = None) -> list[str]:
+    """Return what is missing below a folder, in words; every split needs the same files."""
     root = Path(root)
     missing = [] if _annotations(root) else [f"annotations/{ANNOTATIONS} is missing."]
     if not any((root / "images").glob("*.jpg")):

@@ -180,7 +180,7 @@ def samples(root: str | Path, split: str = "all") -> Spin:
     return Spin(*found)
 
 
-def check(root: str | Path) -> list[str]:
+def check(root: str | Path, split: str | None = None) -> list[str]:
     """Return what is missing, in words; nothing where every picture that the tables name is there."""
     found = tables(root)
     if not found:

@@ -147,18 +147,18 @@ def samples(root: str | Path, split: Split = "train") -> ThreeDPW:
     return ThreeDPW(root, split)
 
 
-def check(root: str | Path) -> list[str]:
-    """Return what is missing below a folder, in words; an empty list where all is there."""
+def check(root: str | Path, split: Split | None = None) -> list[str]:
+    """Return what a split lacks, or all of them where none is named, in words; an empty list where all is there."""
     root = Path(root)
     problems = []
-    for split, count in SEQUENCES.items():
-        paths = sorted((root / "sequenceFiles" / split).glob("*.pkl"))
+    for each in SEQUENCES if split is None else (split,):
+        paths, count = sorted((root / "sequenceFiles" / each).glob("*.pkl")), SEQUENCES[each]
         if len(paths) < count:
-            problems.append(f"{root / 'sequenceFiles' / split} holds {len(paths)} of {count} sequences.")
+            problems.append(f"{root / 'sequenceFiles' / each} holds {len(paths)} of {count} sequences.")
         lost = [path.stem for path in paths if not (root / "imageFiles" / path.stem / "image_00000.jpg").is_file()]
         if lost:
             named = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
-            problems.append(f"{root / 'imageFiles'} lacks the pictures of {len(lost)} {split} sequences ({named}).")
+            problems.append(f"{root / 'imageFiles'} lacks the pictures of {len(lost)} {each} sequences ({named}).")
     return problems
 
 
