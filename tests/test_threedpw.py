@@ -12,9 +12,12 @@ import tiny_people
 import torch
 from PIL import Image
 
-from monobody.body.rotation import axis_angle_to_matrix
+from monobody.body.kinematics import JointBody
+from monobody.body.model import Body
+from monobody.body.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from monobody.body.skeleton import SKELETONS
 from monobody.data.datasets import threedpw
+from monobody.data.marks import marks_from_joints
 from monobody.errors import UserError
 
 SIZE = (360, 640)
@@ -131,7 +134,8 @@ def test_people_are_where_the_pictures_show_them(tmp_path: Path) -> None:
         sample = people[index]
         person, place = people.find(index)
         np.testing.assert_allclose(person.joints_cam_m[place], joints_cam(number, frame), atol=1e-9)
-        assert sample.joints_cam_m is None, "SMPL does not know the top of the head"
+        expected = marks_from_joints(person.joints_cam_m[place], person.rotations[place])[:14]
+        np.testing.assert_allclose(sample.joints_cam_m, expected, atol=1e-5)
         assert sample.focal_px == 600
         assert sample.principal_px == (180, 320)
         projected = seen(person.joints_cam_m[place])
@@ -154,6 +158,36 @@ def test_people_are_where_the_pictures_show_them(tmp_path: Path) -> None:
         assert sample.keypoints_px[sides[0], 0] > sample.keypoints_px[sides[1], 0]
     wrist = cocoplus.index("right_wrist")
     assert [people[i].visible[wrist] for i in range(3)] == [1, 0, 1]
+
+
+def test_a_known_body_has_its_joints_in_3d(tmp_path: Path) -> None:
+    """A body larger than the shipped one, posed and placed: LSP's joints come back where they were detected."""
+    rng = np.random.default_rng(5)
+    content, _, world_to_camera = sequence(rng)
+    poses = 0.3 * rng.normal(size=(FRAMES, 24, 3))
+    poses[:, 0] = (np.pi, 0, 0)  # Upright before a camera whose y is down.
+    poses[:, 16, 2], poses[:, 4, 0] = -0.9, 0.7
+    rotations = axis_angle_to_matrix(torch.from_numpy(poses)).float()
+    posed = JointBody.from_body(Body.load(), ("cocoplus19", "smpl24"))(rotations, torch.zeros(FRAMES, 10))
+    marks, bones = (1.08 * posed[name].double().numpy() + (0.1, 0.0, 3.5) for name in ("cocoplus19", "smpl24"))
+    turn, shift = world_to_camera[:, :3, :3], world_to_camera[:, None, :3, 3]
+    in_world = rotations.double().numpy()
+    in_world[:, 0] = turn.swapaxes(1, 2) @ in_world[:, 0]
+    poses[:, 0] = matrix_to_axis_angle(torch.from_numpy(in_world[:, 0])).numpy()
+    names = [name for name in SKELETONS["cocoplus19"].joints if name in threedpw.DETECTED]
+    found = np.full((FRAMES, 3, 18), 0.9)
+    for name in names:
+        found[:, :2, threedpw.DETECTED.index(name)] = seen(marks[:, SKELETONS["cocoplus19"].index(name)])
+    one = {"poses": [poses.reshape(FRAMES, 72)], "jointPositions": [((bones - shift) @ turn).reshape(FRAMES, 72)]}
+    write_set(tmp_path, content | one | {"poses2d": [found]})
+    for sample, frame in zip(threedpw.samples(tmp_path, "test"), (0, 2, 3, 4), strict=True):
+        assert sample.joints_cam_m is not None
+        np.testing.assert_allclose(sample.joints_cam_m, marks[frame, :14], atol=2e-3)
+        known = sample.visible[:14] > 0
+        assert known.sum() == 12, "all but the neck and the top of the head"
+        away = np.linalg.norm(seen(sample.joints_cam_m.astype(float)) - sample.keypoints_px[:14], axis=1)
+        assert away[known].max() < 1
+        assert sample.crop.to_crop(seen(marks[frame, 13:14])).max() < 1, "the top of the head is in the region"
 
 
 def test_order_of_the_detected_joints() -> None:

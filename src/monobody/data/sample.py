@@ -51,7 +51,8 @@ class Sample:
     any body, betas that of their own alone."""
     focal_px: float | None = None
     """Focal length of the camera that took the picture, in pixels of ``image``, where it is known; then
-    ``joints_cam_m`` are where they were before that camera, and are projected to ``keypoints_px``."""
+    ``joints_cam_m`` are where they were before that camera, and are projected to ``keypoints_px``, near
+    them where the two were found apart (3DPW)."""
     principal_px: tuple[float, float] | None = None
     """Where that camera's axis meets the picture; known where ``focal_px`` is."""
     frame_px: tuple[float, float, float, float] | None = None

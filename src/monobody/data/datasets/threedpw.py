@@ -10,9 +10,10 @@
         cam_poses (F, 4, 4)  cam_intrinsics (3, 3)         world to camera
 
 Samples are people in frames with a valid camera and at least six detected joints. Their rotations are known, the root's
-in the camera frame, and their 2D joints where OpenPose was sure. SMPL has no top of the head, so there are no LSP
-joints in 3D; its own joints tell where in the picture the person is. The betas are of SMPL's male or female shape
-space and marked so: they mean other shapes than the neutral body's.
+in the camera frame, and their 2D joints where OpenPose was sure. LSP's joints in 3D are read from SMPL's and the pose
+(`data/marks.py`): SMPL has no top of the head, and its hips and neck lie elsewhere. The camera sees them near what
+OpenPose found, not exactly there; published figures regress their joints from the mesh of the person's own shape. The
+betas are of SMPL's male or female shape space and marked so: they mean other shapes than the neutral body's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,9 +26,10 @@ import torch
 from jaxtyping import Float, Int
 
 from monobody.body.rotation import axis_angle_to_matrix
-from monobody.body.skeleton import SKELETONS, correspondence
+from monobody.body.skeleton import SKELETONS
 from monobody.body.unpickle import read_nested
 from monobody.data.datasets.numbered_files import NumberedFiles
+from monobody.data.marks import marks_from_joints
 from monobody.data.region import region_from_joints
 from monobody.data.sample import Sample
 from monobody.errors import UserError
@@ -129,11 +131,13 @@ class ThreeDPW(Sequence[Sample]):
                 visible[joint] = confidence > SURE
                 keypoints[joint] = (x, y) if visible[joint] else 0
         k = person.intrinsics_px
+        marks = marks_from_joints(person.joints_cam_m[place], person.rotations[place])[:14]
         return Sample(
             image=person.pictures[int(person.frames[place])],
-            crop=region_from_joints(*_body_in_picture(person.joints_cam_m[place], k)),
+            crop=region_from_joints((marks @ k.T)[:, :2] / marks[:, 2:]),
             keypoints_px=keypoints,
             visible=visible,
+            joints_cam_m=marks.astype(np.float32),
             rotations=person.rotations[place].astype(np.float32),
             betas=person.betas.astype(np.float32),
             shape_space=f"smpl-{person.gender}",
@@ -199,12 +203,3 @@ def _people(root: Path, path: Path) -> Iterator[Person]:
 def _shaped(array: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return an array of that shape; (F, 72) may be asked for as (F, 24, 3)."""
     return np.asarray(array, np.float64).reshape(shape)
-
-
-def _body_in_picture(
-    joints_cam_m: Float[np.ndarray, "24 3"], intrinsics_px: Float[np.ndarray, "3 3"]
-) -> tuple[Float[np.ndarray, "14 2"], np.ndarray]:
-    """Return where SMPL's joints are seen that LSP has too, in LSP's order, and which those are."""
-    order = correspondence("smpl24", "lsp14")
-    homogeneous = joints_cam_m[[max(joint, 0) for joint in order]] @ intrinsics_px.T
-    return homogeneous[:, :2] / homogeneous[:, 2:], np.array(order) >= 0
