@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,7 @@ def save(
             f"Cannot write the checkpoint {target}: {error.strerror or error}. {kept}: free space (or choose another "
             "--out folder), then go on with --resume."
         ) from error
-    for old in complete(folder)[:-KEPT]:
-        _discard(old)
+    _remove_old(folder)
     return target
 
 
@@ -166,6 +166,8 @@ def newest(out: Path, *, resume: bool, settings: Mapping[str, Any] | None) -> Pa
             f"The run in {out} was started with {different[0]}{more}. Resume it with the settings that it was started "
             "with, or start a new run in another --out folder."
         )
+    # A run that was killed just before it removed them, after its last step, saves no more.
+    _remove_old(out / "checkpoints")
     return found[-1]
 
 
@@ -208,6 +210,13 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _remove_old(folder: Path) -> None:
+    for old in complete(folder)[:-KEPT]:
+        # Another process of the run may be ahead.
+        with suppress(FileNotFoundError):
+            _discard(old)
 
 
 def _discard(path: Path) -> None:
