@@ -3,18 +3,18 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from monobody.train.log import read_table
 
-pytest.importorskip("accelerate")
-pytest.importorskip("ray", reason="pip install 'monobody[ray]'")
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "train_on_ray.py"
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="pip install 'monobody[ray]'")
 def test_two_workers_of_ray_train_one_network(tmp_path):
     environment = {
         **os.environ,

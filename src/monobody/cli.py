@@ -142,6 +142,7 @@ def train(
     minutes: float | None = None,
     resume: bool = False,
     start: Path | None = None,
+    body: Path | None = None,
     steps: int | None = None,
     batch: int | None = None,
     backbone: str | None = None,
@@ -162,6 +163,7 @@ def train(
         minutes: Length of the whole run, instead of the recipe's.
         resume: Go on where the run in this folder stopped.
         start: Weights file to begin with; for a ResNet also torchvision's ImageNet .pth.
+        body: SMPL file (.npz or .pkl), to train for that body instead of the shipped one.
         steps: Length of the whole run in steps, instead of the recipe's.
         batch: Rows in a batch of each process, instead of the recipe's.
         backbone: small, resnet18, resnet34, resnet50, instead of the recipe's.
@@ -185,9 +187,9 @@ def train(
     data = data or _known_data()
     if (devices, nodes) != (1, 1) and not is_launched():
         options = {
-            "data": data, "out": out, "minutes": minutes, "resume": resume, "start": start, "steps": steps,
-            "batch": batch, "backbone": backbone, "size": size, "mixture": mixture, "workers": workers,
-            "device": device,
+            "data": data, "out": out, "minutes": minutes, "resume": resume, "start": start, "body": body,
+            "steps": steps, "batch": batch, "backbone": backbone, "size": size, "mixture": mixture,
+            "workers": workers, "device": device,
         }  # fmt: skip
         return launch("train", recipe, options, devices=devices, nodes=nodes, device=device)
     from monobody.train.processes import leave
@@ -206,7 +208,7 @@ def train(
         workers=workers,
     )
     ensure_writable(out)
-    run(chosen, data=data, out=out, resume=resume, device=device, start=start)
+    run(chosen, data=data, out=out, resume=resume, device=device, start=start, body=body)
     leave()
     return OK
 

@@ -149,9 +149,17 @@ class Validation:
     The regions of interest are those of the samples; finding people is not part of this.
     """
 
-    def __init__(self, *, synthetic: Sequence[Sample], photos: Sequence[Sample], size: int, batch: int = 50) -> None:
-        self.synthetic = fixed_rows(synthetic, size) if synthetic else None
-        self.photos = fixed_rows(photos, size) if photos else None
+    def __init__(
+        self,
+        *,
+        synthetic: Sequence[Sample],
+        photos: Sequence[Sample],
+        size: int,
+        batch: int = 50,
+        shape_space: str = "monobody",
+    ) -> None:
+        self.synthetic = fixed_rows(synthetic, size, shape_space=shape_space) if synthetic else None
+        self.photos = fixed_rows(photos, size, shape_space=shape_space) if photos else None
         self.batch = batch
 
     def __call__(self, model: nn.Module, body: JointBody) -> Findings:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from monobody.body.assets import SHIPPED_BODY
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
 from monobody.data.datasets.lsp_extended import LICENCE
@@ -46,6 +47,7 @@ def train(
     resume: bool = False,
     device: str | None = None,
     start: Path | None = None,
+    body: Path | None = None,
 ) -> RunState:
     """Train by a recipe and leave `weights.safetensors` in `out` once the run is finished.
 
@@ -59,9 +61,11 @@ def train(
         device: `cpu`, or None for the fastest there is.
         start: weights file of the same network to begin with, in place of what the recipe says; for a ResNet also
             torchvision's ImageNet .pth.
+        body: a SMPL file, to train for that body; the shipped one where left out. Betas of the shipped body, which
+            synthetic people have, are then no labels; betas of SMPL's neutral body are.
 
     Raises:
-        UserError: there is no such recipe, or the data or the output folder are unusable.
+        UserError: there is no such recipe, or the data, the body or the output folder are unusable.
     """
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     if data is not None and not data.is_dir():
@@ -74,28 +78,47 @@ def train(
     if minutes is not None:
         plan = replace(plan, minutes=minutes, steps=None)
     recipe = replace(recipe, plan=plan)
+    trained = Body.load(body)
+    own = body is not None and body.resolve() != SHIPPED_BODY
+    if own:
+        _check_own_body(recipe, trained, start)
     join(plan)
-    body = Body.load()
     if recipe.model == "lift":
-        return train_lift(recipe.lift, plan, body, data, out, resume=resume, start=start)
+        return train_lift(recipe.lift, plan, trained, data, out, resume=resume, start=start)
     shares, missing = available(recipe, data)
     if missing and is_main():
         print(missing, file=sys.stderr, flush=True)
     recipe = replace(recipe, mixture=shares)
     # Before minutes of work find it out.
-    begun = checkpoint.newest(out, resume=resume, settings=_settings(recipe, body))
+    begun = checkpoint.newest(out, resume=resume, settings=_settings(recipe, trained))
     if resume and begun is None and is_main():
         print(f"{out} holds no run with a checkpoint yet: this is its beginning.", file=sys.stderr, flush=True)
     model = build_model(
-        recipe.model, body=body, rotation=recipe.rotation, size=recipe.size, full_image=recipe.full_image
+        recipe.model, body=trained, rotation=recipe.rotation, size=recipe.size, full_image=recipe.full_image
     )
     if start is not None and start.suffix == ".pth" and isinstance(model.encoder, ResNet):
         model.encoder.load_imagenet(start)
     elif start is not None:
-        load_weights(model, start, body_digest=body.digest)
+        load_weights(model, start, body_digest=trained.digest)
     elif recipe.begins_with_lifter:
-        begin_with_lifter(model, body)
-    return _train_hmr(recipe, model, body, data, out, resume=resume)
+        begin_with_lifter(model, trained)
+    return _train_hmr(recipe, model, trained, data, out, resume=resume, shape_space="smpl" if own else "monobody")
+
+
+def _check_own_body(recipe: Recipe, body: Body, start: Path | None) -> None:
+    """Refuse what cannot be trained for a body that is not the shipped one."""
+    if recipe.model == "lift":
+        raise UserError("lift learns from readings of the shipped body: leave --body out, or train one of the others.")
+    if recipe.begins_with_lifter and start is None:
+        raise UserError(
+            f"{recipe.name} begins with the weights of lift, which know the shipped body alone: with --body, add "
+            "--backbone resnet18 (or another), or --start with weights of that body."
+        )
+    sets = ("cocoplus19", "blazepose33") if recipe.model == "hmr-small" else ("cocoplus19",)
+    if not all(body.data.placed(name).all() for name in sets):
+        raise UserError(
+            f"The body {body.data.name} lacks joints that {recipe.name} is trained on: see `monobody body`."
+        )
 
 
 def _settings(recipe: Recipe, body: Body) -> dict[str, Any]:
@@ -120,16 +143,19 @@ def begin_with_lifter(model: HMR, body: Body) -> None:
     model.regressor.feedback.load_state_dict(lift.state_dict(), strict=False)
 
 
-def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: Path, *, resume: bool) -> RunState:
+def _train_hmr(
+    recipe: Recipe, model: HMR, body: Body, data: Path | None, out: Path, *, resume: bool, shape_space: str
+) -> RunState:
     sets = ("cocoplus19", "blazepose33") if recipe.weights.landmarks > 0 else ("cocoplus19",)
     joints, settings = JointBody.from_body(body, sets), _settings(recipe, body)
     # The main process alone measures.
     measured = recipe if is_main() else replace(recipe, validation_synthetic=0, validation_photos=0)
-    validation = validation_of(measured, data, model.input_size)
+    validation = validation_of(measured, data, model.input_size, shape_space)
     if recipe.cached is not None and not checkpoint.complete(out / "checkpoints"):
         stage = recipe.cached
         folder = out / "features"
-        rows = stream(recipe, data, model.input_size, seed=recipe.plan.seed + CACHED_SEED)
+        seed = recipe.plan.seed + CACHED_SEED
+        rows = stream(recipe, data, model.input_size, seed=seed, shape_space=shape_space)
         with main_first():
             cache_features(
                 model,
@@ -155,14 +181,14 @@ def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: P
     task = HMRTask(
         model,
         joints,
-        stream(recipe, data, model.input_size),
+        stream(recipe, data, model.input_size, shape_space=shape_space),
         validation,
         weights=recipe.weights,
         regressor_rate=recipe.regressor_rate,
         encoder_rate=recipe.encoder_rate,
         conditioned=recipe.conditioned,
         weight_decay=recipe.weight_decay,
-        bodies=real_bodies_of(data) if recipe.weights.adversarial > 0 else None,
+        bodies=real_bodies_of(data, shape_space) if recipe.weights.adversarial > 0 else None,
         critic_rate=recipe.critic_rate,
     )
     state = fit(task, recipe.plan, out, resume=resume, settings=settings)
@@ -170,7 +196,10 @@ def _train_hmr(recipe: Recipe, model: HMR, body: Body, data: Path | None, out: P
     # Half precision as long as the file stays small enough to be sent around.
     large = sum(parameter.numel() for parameter in model.parameters()) > LARGEST_HALF
     if is_main():
-        save_weights(model, out / "weights.safetensors", card=_card(recipe, body, data, state), int8=large)
+        card = _card(recipe, body, data, state)
+        if shape_space != "monobody":
+            card["terms"] += f"; and the terms of the body {body.data.name}"
+        save_weights(model, out / "weights.safetensors", card=card, int8=large)
     return state
 
 

@@ -59,7 +59,9 @@ PREPARED_VALIDATION = "lsp_extended_validation"
 SYNTHETIC_SEED, VALIDATION_SEED, BODY_SEED = 1, 2, 3
 
 
-def stream(recipe: Recipe, data: Path | None, size: int, *, seed: int | None = None) -> BatchStream:
+def stream(
+    recipe: Recipe, data: Path | None, size: int, *, seed: int | None = None, shape_space: str = "monobody"
+) -> BatchStream:
     """Return a recipe's endless batches of `size` pixel crops.
 
     Args:
@@ -67,12 +69,18 @@ def stream(recipe: Recipe, data: Path | None, size: int, *, seed: int | None = N
         data: the folder; None for procedural people alone.
         size: side of the crops in pixels.
         seed: names the stream; the recipe's seed where left out.
+        shape_space: of the body in training; betas of other spaces are not labels.
     """
     seed = recipe.plan.seed if seed is None else seed
     shares, _ = available(recipe, data)
     if recipe.draw_on_device and SYNTHETIC in shares:
-        return _drawn_stream(recipe, data, shares, size, seed)
-    mix = Mix([_part(recipe, data, name, share) for name, share in shares.items()], size=size, seed=seed)
+        return _drawn_stream(recipe, data, shares, size, seed, shape_space)
+    mix = Mix(
+        [_part(recipe, data, name, share) for name, share in shares.items()],
+        size=size,
+        seed=seed,
+        shape_space=shape_space,
+    )
     workers = min(recipe.workers, cores())
     return lambda first, process, processes: batches(
         mix, size=recipe.batch, first=first, process=process, processes=processes, workers=workers
@@ -88,7 +96,9 @@ def _part(recipe: Recipe, data: Path | None, name: str, share: float) -> Part:
     return Part(samples=samples, share=share, augment=recipe.augment)
 
 
-def _drawn_stream(recipe: Recipe, data: Path | None, shares: Mapping[str, float], size: int, seed: int) -> BatchStream:
+def _drawn_stream(
+    recipe: Recipe, data: Path | None, shares: Mapping[str, float], size: int, seed: int, shape_space: str
+) -> BatchStream:
     """Return batches whose photos come from worker processes and whose people are drawn where the network trains."""
     if recipe.crop == "hmr":
         raise UserError(f"{recipe.name}: people who are drawn on the device have no HMR crops. Draw them beforehand.")
@@ -105,11 +115,14 @@ def _drawn_stream(recipe: Recipe, data: Path | None, shares: Mapping[str, float]
         people = TorchPeople(_poses(data), textures, device=device, size=size, seed=seed, augment=recipe.augment)
         loaded = None
         if photo_count > 0:
-            mix = Mix([_part(recipe, data, name, share) for name, share in photos.items()], size=size, seed=seed)
+            parts = [_part(recipe, data, name, share) for name, share in photos.items()]
+            mix = Mix(parts, size=size, seed=seed, shape_space=shape_space)
             workers = min(recipe.workers, cores())
             loaded = batches(mix, size=photo_count, first=first, process=process, processes=processes, workers=workers)
         for number in count(first):
             drawn = people.batch(number * processes + process, recipe.batch - photo_count)
+            if shape_space != "monobody":
+                drawn |= {name: torch.zeros_like(drawn[name]) for name in ("betas", "has_betas")}
             if loaded is None:
                 yield drawn
                 continue
@@ -120,7 +133,7 @@ def _drawn_stream(recipe: Recipe, data: Path | None, shares: Mapping[str, float]
     return endless
 
 
-def validation_of(recipe: Recipe, data: Path | None, size: int) -> Validation:
+def validation_of(recipe: Recipe, data: Path | None, size: int, shape_space: str = "monobody") -> Validation:
     """Return a recipe's validation: people in held-out poses and textures, and photos kept from training."""
     people = people_of(data, seed=VALIDATION_SEED, held_out=True)
     photos = photos_of(data, "validation") or []
@@ -139,7 +152,7 @@ def validation_of(recipe: Recipe, data: Path | None, size: int) -> Validation:
         usable(with_published_crops(samples) if recipe.crop == "hmr" else samples, indices, what=what)
         for samples, indices, what in sets
     )
-    return Validation(synthetic=synthetic, photos=real, size=size)
+    return Validation(synthetic=synthetic, photos=real, size=size, shape_space=shape_space)
 
 
 def samples_of(name: str, data: Path | None) -> Samples:
@@ -153,7 +166,7 @@ def samples_of(name: str, data: Path | None) -> Samples:
     return Prepared(data / "prepared" / name)
 
 
-def real_bodies_of(data: Path | None) -> RealBodySource:
+def real_bodies_of(data: Path | None, shape_space: str = "monobody") -> RealBodySource:
     """Return the real bodies that a critic compares with: motion capture of the folder, else the shipped prior's.
 
     Banks that `monobody prepare amass` and `mosh` wrote are drawn from as well, in proportion to their poses.
@@ -161,7 +174,7 @@ def real_bodies_of(data: Path | None) -> RealBodySource:
     paths = [] if data is None else [data / "pose_bank.npz", *sorted((data / "prepared").glob("*/bank.npz"))]
     banks = [PoseBank.load(path) for path in paths if path.is_file()]
     if banks:
-        return RealBodies(banks=banks)
+        return RealBodies(banks=banks, shape_space=shape_space)
     from monobody.body.prior import PosePrior
 
     prior = PosePrior.load()
