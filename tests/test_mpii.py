@@ -87,7 +87,11 @@ def test_odd_cases_of_the_matlab_file(tmp_path: Path) -> None:
         ],
     )
     assert mpii.check(root) == []
-    people = mpii.samples(root)
+    by_hmr = mpii.samples(root)
+    assert by_hmr.names == ["000000000_1", "000000001_2", "000000007_2"]
+    assert by_hmr.left_out == {mpii.TOO_LITTLE: 4}
+    np.testing.assert_array_equal(by_hmr[2].keypoints_px, mpii.samples(root, "train")[3].keypoints_px)
+    people = mpii.samples(root, "train")
     assert people.names == ["000000000_1", "000000001_2", "000000007_1", "000000007_2"]
     assert people.left_out == {"fewer than two joints marked": 3}
     lsp = SKELETONS["cocoplus19"].joints

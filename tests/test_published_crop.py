@@ -8,7 +8,7 @@ import pytest
 from monobody.data.crop import Crop
 from monobody.data.prepared import Prepared
 from monobody.data.prepared_writer import write_prepared
-from monobody.data.published_crop import MPII_SHOULDER_TO_HIP_PX, published_crop, with_published_crops
+from monobody.data.published_crop import MPII_SHOULDER_TO_HIP_PX, published_crop, tells_size, with_published_crops
 from monobody.data.region import region_from_joints
 from monobody.data.sample import HMR_AUGMENT, NO_AUGMENT, Sample, jitter, training_row
 from monobody.errors import UserError
@@ -47,6 +47,14 @@ def test_half_a_person_is_as_large_as_in_the_whole_one() -> None:
     assert 50 * 224 / mpii.size_px == pytest.approx(56)
     one_side = published_crop(standing(), visible(*hidden, 13, 2, 8))
     assert np.hypot(12, 50) * 224 / one_side.size_px == pytest.approx(75)
+
+
+@pytest.mark.parametrize(
+    ("shown", "enough"),
+    [((5,), True), ((13, 3), True), ((8, 2), True), ((8, 9, 13, 12, 14), False), ((2, 3, 1, 4), False), ((), False)],
+)
+def test_of_whom_hmr_can_tell_the_size(shown: tuple[int, ...], enough: bool) -> None:
+    assert tells_size(1 - visible(*shown)) == enough
 
 
 def test_a_face_is_made_small() -> None:

@@ -5,7 +5,7 @@ The authors' code measures the diagonal of the tight box of the visible joints a
     an ankle                       that diagonal becomes 150 px
     else head top and a hip        their distance becomes 75 px
     else a shoulder and a hip      their distance becomes 75 px (COCO; 56 px in MPII)
-    else                           the diagonal becomes 50 px
+    else                           the diagonal becomes 50 px (COCO; people of MPII are left out, see `mpii.py`)
 
 so that the half of a body in a portrait is about as large as it would be in a full figure. The crop is not turned; its
 centre is the box's. Joints have the order of the set cocoplus19.
@@ -53,6 +53,14 @@ def published_crop(
         if upper is not None and lower is not None and (distance := float(np.linalg.norm(upper - lower))) > 0:
             return Crop(whole.centre_px, distance * CROP_PX / length_px)
     return Crop(whole.centre_px, whole.size_px * 150 / PORTRAIT_PX)
+
+
+def tells_size(visible: Float[np.ndarray, "19"]) -> bool:
+    """Tell whether enough of somebody is seen to infer the size of the whole body: HMR's rule for people of MPII."""
+    ankle, hip, shoulder, head_top = (
+        bool((np.asarray(visible)[list(joints)] > 0).any()) for joints in (ANKLES, HIPS, SHOULDERS, HEAD_TOP)
+    )
+    return ankle or (hip and (head_top or shoulder))
 
 
 def reach_of_published_crop(sample: Sample) -> float:

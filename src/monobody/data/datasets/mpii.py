@@ -9,6 +9,9 @@ person: `annopoints.point` with x, y, id and is_visible), `img_train`, and `sing
 counts as visible. Where MATLAB had one person or one point, there is a structure in place of a list; where it had
 none, an empty matrix or nothing at all; `is_visible` is a number, a string or empty. Coordinates are MATLAB's: the
 first pixel's centre is 1. The pelvis and the thorax are not among our joints; the "upper neck" is LSP's neck.
+
+The split "hmr" leaves out, as HMR does, of whom too little is marked to tell how large a whole body would be; "train"
+has them too, and HMR's crop makes portraits of them (`data/published_crop.py`).
 """
 
 from pathlib import Path
@@ -18,18 +21,21 @@ import numpy as np
 
 from monobody.body.skeleton import SKELETONS, correspondence
 from monobody.data.clicked import ClickedPhotos
+from monobody.data.published_crop import tells_size
 from monobody.errors import UserError
 
 LICENCE = "Simplified BSD for annotations and code; pictures for research only, their copyright is their authors'."
 GET_IT = "Pictures (12.9 GB) and annotations (mpii_human_pose_v1_u12_2.zip): http://human-pose.mpi-inf.mpg.de"
-EXPECTED = {"train": 16_125}
-"""As others counted them after HMR's rules of size, which here are left to the crop: expect some more."""
+EXPECTED = {"hmr": 16_125, "train": 0}
+"""As others counted them after HMR's rules; 0 where none is known."""
+Split = Literal["hmr", "train"]
 ANNOTATIONS = "mpii_human_pose_v1_u12_1.mat"
+TOO_LITTLE = "too little marked to tell the body's size"
 _PLACES = ("annotations", ".", "mpii_human_pose_v1_u12_2", "mpii_human_pose_v1_u12_1")
 
 
-def samples(root: str | Path, split: Literal["train"] = "train") -> ClickedPhotos:
-    """Return the people who stand apart in the training pictures.
+def samples(root: str | Path, split: Split = "hmr") -> ClickedPhotos:
+    """Return the people who stand apart in the training pictures, those whom HMR kept or all.
 
     Raises:
         UserError: the annotations are missing or of another kind.
@@ -54,7 +60,15 @@ def samples(root: str | Path, split: Literal["train"] = "train") -> ClickedPhoto
     source = correspondence("mpii16", "cocoplus19")
     known = np.array(source) >= 0
     marked = joints[:, np.maximum(source, 0)] * known[:, None]
-    return ClickedPhotos(Path(root), files, marked[..., :2] - 0.5, marked[..., 2], names=names)
+    kept = [i for i, flags in enumerate(marked[..., 2]) if split == "train" or tells_size(flags)]
+    return ClickedPhotos(
+        Path(root),
+        [files[i] for i in kept],
+        marked[kept, :, :2] - 0.5,
+        marked[kept, :, 2],
+        names=[names[i] for i in kept],
+        left_out={TOO_LITTLE: len(files) - len(kept)},
+    )
 
 
 def check(root: str | Path, split: str | None = None) -> list[str]:
