@@ -45,10 +45,10 @@ def motion(frames, joint_count, *, facing=0.0, seed=0):
     return poses.reshape(frames, -1)
 
 
-def write_clip(path, poses, *, betas=None, rate_hz=120.0, rate_name="mocap_framerate", **more):
+def write_clip(path, poses, *, betas=None, rate_hz=120.0, rate_name="mocap_framerate", gender="female", **more):
     path.parent.mkdir(parents=True, exist_ok=True)
     betas = np.linspace(-1, 1, 16) if betas is None else betas
-    content = {"poses": poses, "betas": betas, "trans": np.zeros((len(poses), 3)), "gender": np.array("female")}
+    content = {"poses": poses, "betas": betas, "trans": np.zeros((len(poses), 3)), "gender": np.array(gender)}
     np.savez(path, **content, **{rate_name: np.float64(rate_hz)}, **more)
 
 
@@ -62,7 +62,8 @@ def test_amass_is_read_as_a_bank(tmp_path, body):
     assert len(bank) == 10 + 5 == manifest["poses"]  # Two seconds and one, five poses each.
     assert manifest["frames"] == {"CMU": 240, "HumanEva": 60}
     assert manifest["skipped"] == {}
-    assert bank.shape_space == "smpl"
+    assert bank.shape_space == "smpl-female"
+    assert manifest["shape_spaces"] == {"smpl-female": 15}
     np.testing.assert_allclose(bank.betas[0], np.linspace(-1, 1, 16)[:10], atol=1e-6)
     mine = bank.clip == "CMU/01/01_01"
     np.testing.assert_array_equal(bank.held_out, ~mine)
@@ -92,12 +93,28 @@ def test_smpl_x_has_a_shape_space_of_its_own(tmp_path):
     write_clip(tmp_path / "SOMA/s1/run_stageii.npz", motion(120, 55), rate_name="mocap_frame_rate")
     amass.write(tmp_path, tmp_path / "out")
     bank = PoseBank.load(tmp_path / "out/bank.npz")
-    assert bank.shape_space == "smplx"
+    assert bank.shape_space == "smplx-female"
     assert len(bank) == 5
     assert np.abs(RealBodies(banks=[bank], shape_space="smpl")(0, 50)[1][:, 0] + 1).min() > 0  # Not its own -1.
     write_clip(tmp_path / "CMU/01/01_01_poses.npz", motion(120, 52))
     assert amass.write(tmp_path, tmp_path / "out")["left_out"] == {"SMPL-X beside SMPL+H": 1}
     assert [clip.source for clip in amass.clips(tmp_path)] == ["CMU"]
+
+
+def test_shapes_are_those_of_the_body_that_was_fitted(tmp_path):
+    for number, gender in enumerate(("female", b"male", "neutral")):
+        clip = tmp_path / f"a/CMU/0{number}/x_poses.npz"
+        write_clip(clip, motion(120, 52, seed=number), betas=np.full(16, 5.0 + number), gender=gender)
+    manifest = amass.write(tmp_path / "a", tmp_path / "out")
+    assert manifest["shape_spaces"] == {"smpl": 5, "smpl-female": 5, "smpl-male": 5}
+    bank = PoseBank.load(tmp_path / "out/bank.npz")
+    for space, value in (("smpl-female", 5), ("smpl-male", 6), ("smpl", 7)):
+        assert (bank.betas[bank.has_shape(space)] == value).all()
+        drawn = RealBodies(banks=[bank], shape_space=space)(0, 60)[1]
+        own = (drawn == value).all(1)
+        assert 5 < own.sum() < 40, "a third"
+        assert not np.isin(drawn[~own], (5, 6, 7)).any(), "others' shapes are no shapes of this body"
+    assert not bank.has_shape("monobody").any()
 
 
 def test_clips_that_cannot_be_used_are_counted(tmp_path):

@@ -26,7 +26,7 @@ from monobody.data.pose_bank import PoseBank, balanced_weights
 from monobody.errors import UserError
 from monobody.files import atomic_write, sha256_of
 
-FORMAT = "monobody pose bank 1"
+FORMAT = "monobody pose bank 2"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +49,8 @@ class FittedMotion:
 
     rotations_aa: Float[NDArray, "t 24 3"]
     betas: Float[NDArray, "10"]
+    shape_space: str
+    """Whose coefficients ``betas`` are."""
     frames: int
 
 
@@ -60,7 +62,6 @@ class Source:
     licence: str
     get_it: str
     expected: dict[str, int]
-    shape_space: str
     thinning: str
     """How frames were chosen, in words; another wording makes another bank."""
     left_out: dict[str, int] = field(default_factory=dict)
@@ -105,7 +106,10 @@ def write_bank(source: Source, out: str | Path, *, workers: int = 2) -> dict[str
     if not len(columns["clip"]):
         raise UserError(f"No clip of {source.name} can be used. The first: {next(iter(skipped.values()))}")
     balanced, unusual = balanced_weights(_joints(columns["rotations_aa"]), columns["action"], columns["held_out"])
-    bank = PoseBank(**columns, balanced=balanced, unusual=unusual, shape_space=source.shape_space)
+    people = columns.pop("shape_spaces")
+    spaces = dict(zip(*np.unique(people, return_counts=True), strict=True))
+    told: dict[str, Any] = {"shape_space": str(people[0])} if len(spaces) == 1 else {"shape_spaces": people}
+    bank = PoseBank(**columns, **told, balanced=balanced, unusual=unusual)
     bank.save(out / "bank.npz")
     manifest = {
         "format": FORMAT,
@@ -113,7 +117,7 @@ def write_bank(source: Source, out: str | Path, *, workers: int = 2) -> dict[str
         "licence": source.licence,
         "source": source.get_it,
         "input": whole,
-        "shape_space": source.shape_space,
+        "shape_spaces": {str(space): int(count) for space, count in spaces.items()},
         "thinning": source.thinning,
         "poses": len(bank),
         "held_out": int(bank.held_out.sum()),
@@ -169,6 +173,7 @@ def _write_part(path: Path, clips: Sequence[Clip], motions: Iterable[FittedMotio
     columns: dict[str, Any] = {
         "rotations_aa": np.concatenate([motion.rotations_aa for _, motion in kept] or [np.zeros((0, 24, 3))]),
         "betas": np.repeat(np.array([motion.betas for _, motion in kept]).reshape(-1, 10), length, axis=0),
+        "shape_spaces": np.repeat(np.array([motion.shape_space for _, motion in kept], str), length),
         "source": np.repeat(np.array([clip.source for clip, _ in kept], str), length),
         "clip": np.repeat(np.array([clip.name for clip, _ in kept], str), length),
         "action": np.repeat(np.array([clip.subject for clip, _ in kept], str), length),
@@ -214,7 +219,7 @@ def _finished(out: Path, whole: str) -> dict[str, Any] | None:
 def _fingerprint(thinning: str, clips: Sequence[Clip]) -> str:
     """Tell inputs apart by their clips' names, sizes and roles and by the thinning."""
     lines = sorted(f"{clip.name} {clip.subject} {clip.held_out} {clip.path.stat().st_size}" for clip in clips)
-    return hashlib.sha256("\n".join([thinning, *lines]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([FORMAT, thinning, *lines]).encode()).hexdigest()
 
 
 def _file_name(source: str) -> str:

@@ -44,6 +44,8 @@ class PoseBank:
     """Who moved, in ``shape_space``; None where nobody knows."""
     shape_space: str = "monobody"
     """Which body's coefficients ``betas`` are: the shipped body's, or "smpl"."""
+    shape_spaces: NDArray | None = None
+    """The same of each pose, where a bank has people of several bodies; ``shape_space`` means nothing then."""
 
     @staticmethod
     def load(path: str | Path) -> "PoseBank":
@@ -66,6 +68,11 @@ class PoseBank:
 
     def __len__(self) -> int:
         return len(self.rotations_aa)
+
+    def has_shape(self, space: str) -> Bool[NDArray, " n"]:
+        """Return of which poses ``betas`` has the shape in that space."""
+        spaces = np.full(len(self), self.shape_space) if self.shape_spaces is None else self.shape_spaces
+        return (spaces == space) & (self.betas is not None)
 
     def columns(self) -> dict[str, NDArray]:
         """Return what the bank knows of each pose by name: arrays with one row a pose."""
@@ -131,7 +138,7 @@ def _read(file: Mapping[str, NDArray]) -> dict[str, Any]:
     return content
 
 
-_OPTIONAL = ("betas", "shape_space")
+_OPTIONAL = ("betas", "shape_space", "shape_spaces")
 
 
 def mirrored(rotations_aa: Float[NDArray, "*b 24 3"]) -> Float[NDArray, "*b 24 3"]:

@@ -57,10 +57,10 @@ class RealBodies:
             mine = np.flatnonzero(origin == which)
             index = members[np.searchsorted(cumulative, rng.random(len(mine)), side="right")]
             poses[mine] = bank.rotations_aa[index]
-            if bank.betas is not None and bank.shape_space == self.shape_space:
-                betas[mine] = bank.betas[index]
-            else:
-                betas[mine] = sample_betas(rng, len(mine))
+            known = bank.has_shape(self.shape_space)[index]
+            if bank.betas is not None:
+                betas[mine[known]] = bank.betas[index[known]]
+            betas[mine[~known]] = sample_betas(rng, int((~known).sum()))
         swap = rng.random(count) < 0.5
         poses[swap] = mirrored(poses[swap])
         return to_matrices(poses[:, 1:]), betas

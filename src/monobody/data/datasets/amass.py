@@ -9,8 +9,9 @@ SMPL's in both. What becomes of the rest:
 - Joints 22 and 23, the 24-joint body's hands, stay at rest: AMASS turns fingers instead, and most of its hands are
   not captured anyway.
 - The world is z up there, y up in the bank. Places (`trans`) are not kept.
-- `betas` are the first ten. SMPL+H's are SMPL's own components, fitted with the male or female template: shape space
-  "smpl". SMPL-X has a shape space of its own, "smplx", and a bank holds one space only.
+- `betas` are the first ten. SMPL+H's are of SMPL's male or female body, as `gender` says: shape spaces "smpl-male" and
+  "smpl-female", "smpl" where it is neutral. They mean other shapes than the neutral body's, to which they teach
+  nothing. SMPL-X has spaces of its own, "smplx" and so on. A bank is made of clips of one of the two models.
 
 Five poses a second are kept. AMASS' authors name six sets for validation and testing; here they are held out.
 """
@@ -80,17 +81,16 @@ def write(root: str | Path, out: str | Path, *, workers: int = 2) -> dict[str, A
     found = clips(root)
     if not found:
         raise UserError(check(root)[-1])
-    space = "smpl" if found[0].path.stem.endswith("_poses") else "smplx"
+    model = "smpl" if found[0].path.stem.endswith("_poses") else "smplx"
     source = Source(
         name="amass",
         licence=LICENCE,
         get_it=GET_IT,
         expected=EXPECTED,
-        shape_space=space,
         thinning=f"{RATE_HZ:g} poses a second",
         left_out=_left_out(Path(root)),
         clips=found,
-        read=partial(read_clip, shape_space=space),
+        read=partial(read_clip, model=model),
     )
     return write_bank(source, out, workers=workers)
 
@@ -101,24 +101,30 @@ def _left_out(root: Path) -> dict[str, int]:
     return {"SMPL-X beside SMPL+H": extended} if plain and extended else {}
 
 
-def read_clip(clip: Clip, *, rate_hz: float = RATE_HZ, shape_space: str = "smpl") -> FittedMotion:
+def read_clip(clip: Clip, *, rate_hz: float = RATE_HZ, model: str = "smpl") -> FittedMotion:
     """Return a clip's poses at about ``rate_hz``, never more than it has.
 
     Raises:
-        UserError: the file is damaged, of another kind, or fitted in another shape space.
+        UserError: the file is damaged, of another kind, or fitted with another model.
     """
     try:
         with np.load(clip.path, allow_pickle=False) as file:
             poses, betas = file["poses"], np.asarray(file["betas"], np.float64).ravel()
+            gender = str(np.asarray(file["gender"]).astype(str)) if "gender" in file else "unknown"
             recorded_hz = float(file["mocap_framerate" if "mocap_framerate" in file else "mocap_frame_rate"])
     except Exception as error:  # Damaged archives raise nearly anything.
         raise UserError(f"{clip.path} is not a clip of AMASS ({error}): unpack it again.") from error
     if poses.ndim != 2 or poses.shape[1] not in _WIDTHS or len(betas) < 10 or not recorded_hz > 0:
         raise UserError(f"{clip.path} holds {poses.shape} poses and {len(betas)} betas at {recorded_hz:g} a second.")
-    if _WIDTHS[poses.shape[1]] != shape_space:
-        raise UserError(f"{clip.path} is in the shape space {_WIDTHS[poses.shape[1]]}; this bank is in {shape_space}.")
+    if _WIDTHS[poses.shape[1]] != model:
+        raise UserError(f"{clip.path} is fitted with {_WIDTHS[poses.shape[1]]}; this bank is of {model}.")
     step = max(recorded_hz / rate_hz, 1.0)
     kept = np.arange(0, len(poses), step).astype(np.int64)
     rotations = np.zeros((len(kept), 24, 3), np.float32)
     rotations[:, :_BODY_JOINTS] = poses[kept, : 3 * _BODY_JOINTS].reshape(-1, _BODY_JOINTS, 3)
-    return FittedMotion(rotations_aa=y_up(rotations), betas=betas[:10].astype(np.float32), frames=len(poses))
+    return FittedMotion(
+        rotations_aa=y_up(rotations),
+        betas=betas[:10].astype(np.float32),
+        shape_space=model if gender == "neutral" else f"{model}-{gender}",
+        frames=len(poses),
+    )

@@ -68,7 +68,6 @@ def write(root: str | Path, out: str | Path, *, workers: int = 2) -> dict[str, A
         licence=LICENCE,
         get_it=GET_IT,
         expected=EXPECTED,
-        shape_space="smpl",
         thinning=", ".join(f"every {every}th of {name}" for name, every in EVERY.items()),
         clips=found,
         read=read_clip,
@@ -91,4 +90,6 @@ def read_clip(clip: Clip) -> FittedMotion:
     if not isinstance(betas, np.ndarray) or betas.size < 10:
         raise UserError(f"{clip.path} holds no ten betas: it is no clip of HMR's motion capture.")
     kept = poses[:: EVERY[clip.source]].reshape(-1, 24, 3)
-    return FittedMotion(rotations_aa=y_up(kept), betas=betas.ravel()[:10].astype(np.float32), frames=len(poses))
+    return FittedMotion(
+        rotations_aa=y_up(kept), betas=betas.ravel()[:10].astype(np.float32), shape_space="smpl", frames=len(poses)
+    )
