@@ -64,7 +64,7 @@ def load_weights(model: nn.Module, path: str | Path, *, body_digest: str | None 
     card, tensors = _read(Path(path), with_tensors=True)
     if body_digest is not None and card.get("body_digest", body_digest) != body_digest:
         raise UserError(
-            f"The weights {path} were trained with another body than the one in use: give --body the file that they were "
+            f"The weights {path} were trained with another body than the one in use: give --body the file they were "
             "trained with (none for the shipped body), or take other weights."
         )
     state = {name: _restored(name, tensors) for name in tensors if not _is_scale(name, tensors)}
