@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 TORCH_INDEX ?= $(if $(filter Linux,$(shell uname -s)),$(if $(shell command -v nvidia-smi),,https://download.pytorch.org/whl/cpu))
 DATA ?= $(MONOBODY_DATA)
 MINUTES ?= 9
+TEST_PROCESSES ?= 2
 
 .PHONY: demo test test-fast check format bench train-device pack-device clean help
 
@@ -34,11 +35,14 @@ demo: $(VENV)/core
 	$(BIN)/monobody predict samples -o out/demo --save overlay,side,glb,json --overwrite
 	@echo "Look at out/demo/*_overlay.png, and open out/demo/*.glb in Blender."
 
+# Files of tests side by side, one thread each: two pools of threads on one processor are slower than one.
+PYTEST = OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+
 test: $(VENV)/dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(VENV)/dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 Its regressor corrects a body until its landmarks fall where the encoder sees them, so whatever the encoder sees wrongly
 the body inherits: a lifter that is given the true joints errs by two thirds of what a network does that has to find
-them (`benchmarks/where_errors_come_from.py`). The body's losses reach the encoder only through three corrections; these
+them (`scripts/where_errors_come_from.py`). The body's losses reach the encoder only through three corrections; these
 reach it directly.
 """
 

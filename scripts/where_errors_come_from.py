@@ -1,4 +1,4 @@
-"""What stands between a model and the truth: `python benchmarks/where_errors_come_from.py [--model M] [--lifter L]`.
+"""What stands between a model and the truth: `python scripts/where_errors_come_from.py [--model M] [--lifter L]`.
 
 PA-MPJPE on the shipped evaluation's synthetic people, with one thing at a time taken for granted:
 
