@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ def main(options: Options) -> None:
         )
         if options.sheets:
             write_sheet(body, result.rotations, options.sheets / f"{source}.png")
-    columns = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    columns: dict[str, Any] = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     joints = columns.pop("joints")
     held_out = np.isin(columns["clip"], sorted(held_out_clips))
     balanced, unusual = balanced_weights(joints, columns["action"], held_out)

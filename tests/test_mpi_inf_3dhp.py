@@ -169,7 +169,8 @@ def test_the_test_set(tmp_path: Path) -> None:
     metric = mpi_inf_3dhp.MpiInf3dhp(tmp_path, "test", universal=False)
     assert_labels_fit(metric[2], joints_28(3, 2))
     assert metric[2].focal_px == pytest.approx(302.05, abs=1e-3)
-    clip, place = metric.find(2)
+    part, place = metric.find(2)
+    clip = metric.clips[part]
     pelvis = SKELETONS[clip.skeleton].index("pelvis")
     np.testing.assert_allclose(clip.joints_cam_m[place, pelvis], joints_28(3, 2)[4], atol=1e-6)
 

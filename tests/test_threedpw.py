@@ -132,7 +132,8 @@ def test_people_are_where_the_pictures_show_them(tmp_path: Path) -> None:
     cocoplus = SKELETONS["cocoplus19"].joints
     for index, (number, frame) in enumerate(kept):
         sample = people[index]
-        person, place = people.find(index)
+        part, place = people.find(index)
+        person = people.people[part]
         np.testing.assert_allclose(person.joints_cam_m[place], joints_cam(number, frame), atol=1e-9)
         expected = marks_from_joints(person.joints_cam_m[place], person.rotations[place])[:14]
         np.testing.assert_allclose(sample.joints_cam_m, expected, atol=1e-5)

@@ -150,7 +150,7 @@ def _fault_of_keypoints(sample: Sample) -> str | None:
     seen = visible > 0
     if not seen.any() and sample.joints_cam_m is None and sample.rotations is None:
         return "no joint is visible and nothing else is known"
-    unknown = ~np.isfinite(points[seen]).all(-1)
+    unknown = ~np.asarray(np.isfinite(points[seen]).all(-1))
     if unknown.any():
         return f"{_joint(seen, unknown)} is no number"
     away = np.abs(sample.crop.to_crop(points[seen].astype(np.float64))).max(-1, initial=0.0)

@@ -13,11 +13,12 @@ import io
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from monobody.data.chained import Chained
 from monobody.data.crop import Crop
 from monobody.data.known import SyntheticSample
 from monobody.data.sample import Sample
@@ -31,7 +32,7 @@ _KNOWN_EXTRAS = ("theta", "translation_m")
 _SPACE = "shape_space"
 
 
-class SampleFiles(Sequence[Sample]):
+class SampleFiles(Chained):
     """The samples of one or several written data sets, read when asked for."""
 
     def __init__(self, *paths: str | Path) -> None:
@@ -41,23 +42,11 @@ class SampleFiles(Sequence[Sample]):
             UserError: a path is not such a data set.
         """
         self._sources = [_Source(Path(path)) for path in paths]
-        self._ends = np.cumsum([len(source.labels["crop"]) for source in self._sources])
+        super().__init__(len(source.labels["crop"]) for source in self._sources)
 
-    def __len__(self) -> int:
-        return int(self._ends[-1]) if len(self._ends) else 0
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        index %= len(self)
-        place = int(np.searchsorted(self._ends, index, side="right"))
-        return self._sources[place].sample(index - int(self._ends[place - 1] if place else 0))
+    def sample(self, part: int, place: int) -> Sample:
+        """Return a data set's sample."""
+        return self._sources[part].sample(place)
 
 
 def write_samples(samples: Iterable[Sample], out: str | Path, *, quality: int = 88, planes: bool = True) -> int:

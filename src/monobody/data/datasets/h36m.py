@@ -12,14 +12,13 @@ camera. The first camera's video of S11's second trial of Directions is corrupt 
 also lack S11's "Phoning 2", which is kept here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal, overload
-
-import numpy as np
+from typing import Literal
 
 from monobody.data.cdf import pose_frames, read_poses
+from monobody.data.chained import Chained
 from monobody.data.datasets import h36m_exports
 from monobody.data.datasets.h36m_clip import JOINTS_17, Clip, Labels, agreeing_labels, sample_of
 from monobody.data.datasets.h36m_metadata import Recording, read_metadata
@@ -46,7 +45,7 @@ PREFIXES = ("MyPoseFeatures/", "Poses_", "")
 """What stands before the folders of poses: as documented, and as the downloads unpack."""
 
 
-class H36M(Sequence[Sample]):
+class H36M(Chained):
     """The kept frames of one split, clip by clip. Read them in order: a video starts over when asked to go back.
 
     Args:
@@ -74,38 +73,21 @@ class H36M(Sequence[Sample]):
         if not self.clips:
             named = ", ".join(f"S{subject}" for subject in subjects)
             raise UserError(f"{root} holds no recordings of {named}. {GET_IT}")
-        self._ends = np.cumsum([len(clip.frames) for clip in self.clips])
+        super().__init__(len(clip.frames) for clip in self.clips)
         self._open: tuple[int, Labels] | None = None
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
 
     def name(self, index: int) -> str:
         """Return where a sample comes from: subject, recording, camera and frame."""
-        clip, place = self._find(index)
+        clip, place = self.find(index)
         return f"{self.clips[clip].name}/{self.clips[clip].frames[place]:06d}"
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        number, place = self._find(index)
-        clip = self.clips[number]
-        if self._open is None or self._open[0] != number:
-            self._open = (number, clip.read_labels())
+    def sample(self, part: int, place: int) -> Sample:
+        """Return a clip's sample; its labels are read once for as long as they are wanted."""
+        clip = self.clips[part]
+        if self._open is None or self._open[0] != part:
+            self._open = (part, clip.read_labels())
         labels = self._open[1]
         return sample_of(clip.pictures[clip.frames[place]], labels.joints_cam_m[place], labels.lens)
-
-    def _find(self, index: int) -> tuple[int, int]:
-        """Return a sample's clip and its place among that clip's kept frames."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        index %= len(self)
-        clip = int(np.searchsorted(self._ends, index, side="right"))
-        return clip, index - (int(self._ends[clip - 1]) if clip else 0)
 
 
 def samples(root: str | Path, split: Split = "train") -> H36M:

@@ -15,18 +15,17 @@ and 4 to 8, keeps a frame of a camera when at least 8 of LSP's 14 joints are in 
 `univ_annot3`, bodies scaled to one height; its cameras are found from its joints by least squares.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal
 
 import numpy as np
 
 from monobody.body.skeleton import correspondence
+from monobody.data.chained import Chained
 from monobody.data.datasets.mpi_inf_3dhp_clips import (
     CAMERAS,
     LEAST_INSIDE,
     MOVED_M,
-    Clip,
     frames_folder,
     in_picture,
     test_clips,
@@ -51,7 +50,7 @@ Split = Literal["train", "validation", "test"]
 SUBJECTS: dict[str, tuple[int, ...]] = {"train": (1, 2, 3, 4, 5, 6, 7), "validation": (8,)}
 
 
-class MpiInf3dhp(Sequence[Sample]):
+class MpiInf3dhp(Chained):
     """The kept frames of one split, clip by clip. Read them in order: a video starts over when asked to go back.
 
     Args:
@@ -76,32 +75,17 @@ class MpiInf3dhp(Sequence[Sample]):
             "not among the valid frames": sum(clip.invalid for clip in clips),
         }
         self.left_out = {reason: count for reason, count in left_out.items() if count}
-        self._ends = np.cumsum([len(clip.frames) for clip in self.clips])
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
+        super().__init__(len(clip.frames) for clip in self.clips)
 
     def name(self, index: int) -> str:
         """Return where a sample comes from: recording, camera and frame (from 1, as its files are numbered)."""
-        clip, place = self.find(index)
+        part, place = self.find(index)
+        clip = self.clips[part]
         return f"{clip.name}/{clip.frames[place] + 1:06d}"
 
-    def find(self, index: int) -> tuple[Clip, int]:
-        """Return a sample's clip, with all its joints, and its place among the clip's kept frames."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        index %= len(self)
-        number = int(np.searchsorted(self._ends, index, side="right"))
-        return self.clips[number], index - (int(self._ends[number - 1]) if number else 0)
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        clip, place = self.find(index)
+    def sample(self, part: int, place: int) -> Sample:
+        """Return a clip's sample, with the joints that the networks know."""
+        clip = self.clips[part]
         image = clip.pictures[int(clip.frames[place]) + isinstance(clip.pictures, NumberedFiles)]
         order = list(correspondence(clip.skeleton, "lsp14"))
         keypoints, visible = np.zeros((19, 2), np.float32), np.zeros(19, np.float32)

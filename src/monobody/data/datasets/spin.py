@@ -17,14 +17,13 @@ Only imgname, center, scale and one of part and openpose must be there. Pixels a
 first. The head's top is the 14th joint of `part`, or the 19th (Human3.6M's), whichever is known.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from monobody.data.chained import Chained
 from monobody.data.crop import Crop
 from monobody.data.region import region_from_joints
 from monobody.data.sample import Sample
@@ -50,7 +49,7 @@ _SHAPES = {"center": (2,), "scale": (), "part": (24, 3), "openpose": (25, 3), "S
 _SHAPES |= {"shape": (10,), "has_smpl": ()}
 
 
-class Spin(Sequence[Sample]):
+class Spin(Chained):
     """The people of one table or several, in their order; a picture is read when it is asked for.
 
     Args:
@@ -65,38 +64,31 @@ class Spin(Sequence[Sample]):
         self.tables = [Path(table) for table in tables]
         self.columns = [read_table(table) for table in self.tables]
         self.images = [Path(images) if images is not None else table.parent for table in self.tables]
-        self._ends = np.cumsum([len(columns["imgname"]) for columns in self.columns])
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
+        super().__init__(len(columns["imgname"]) for columns in self.columns)
 
     def name(self, index: int) -> str:
         """Return where a sample comes from: table, row and picture."""
-        table, row = self._find(index)
+        table, row = self.find(index)
         return f"{self.tables[table].stem}/{row:06d} ({self.columns[table]['imgname'][row]})"
 
     def picture(self, index: int) -> Path:
         """Return the picture's path."""
-        table, row = self._find(index)
+        return self._picture(*self.find(index))
+
+    def _picture(self, table: int, row: int) -> Path:
         places = [folder / str(self.columns[table]["imgname"][row]) for folder in _folders(self.images[table])]
         return next((place for place in places if place.is_file()), places[0])
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def sample(self, part: int, place: int) -> Sample:
+        """Return the person of a table's row."""
         from PIL import Image, UnidentifiedImageError
 
-        table, number = self._find(index)
-        row = {name: column[number] for name, column in self.columns[table].items()}
+        row = {name: column[place] for name, column in self.columns[part].items()}
         try:
-            with Image.open(self.picture(index)) as image:
+            with Image.open(self._picture(part, place)) as image:
                 rgb = np.asarray(image.convert("RGB"))
         except (OSError, UnidentifiedImageError) as error:
-            raise UserError(f"Row {number} of {self.tables[table]}: its picture cannot be read ({error}).") from error
+            raise UserError(f"Row {place} of {self.tables[part]}: its picture cannot be read ({error}).") from error
         keypoints, visible = _keypoints(row)
         if visible[:14].sum() >= 2:
             crop = region_from_joints(keypoints[:14], visible[:14] > 0)
@@ -114,14 +106,6 @@ class Spin(Sequence[Sample]):
             betas=row["shape"].astype(np.float32) if known and "shape" in row else None,
             shape_space={"m": "smpl-male", "f": "smpl-female"}.get(str(row.get("gender", ""))[:1], "smpl"),
         )
-
-    def _find(self, index: int) -> tuple[int, int]:
-        """Return a sample's table and row."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        index %= len(self)
-        table = int(np.searchsorted(self._ends, index, side="right"))
-        return table, index - (int(self._ends[table - 1]) if table else 0)
 
 
 def read_table(path: str | Path) -> dict[str, NDArray]:

@@ -22,14 +22,14 @@ The focal length is 600 pixels (60 mm on a 32 mm sensor). Shapes belong to the f
 and 70 %), so neighbouring clips of one run repeat each other; every tenth frame is kept.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from monobody.camera import project
+from monobody.data.chained import Chained
 from monobody.data.marks import marks_from_joints
 from monobody.data.region import region_from_joints
 from monobody.data.sample import Sample
@@ -55,7 +55,7 @@ LARGEST_MISMATCH_PX = 1.5
 """`joints2D` are rounded to whole pixels."""
 
 
-class Surreal(Sequence[Sample]):
+class Surreal(Chained):
     """The kept frames of one split, clip by clip. Read them in order: a video starts over when asked to go back.
 
     Args:
@@ -75,40 +75,24 @@ class Surreal(Sequence[Sample]):
             raise UserError(f"{folder} holds no run*/CLIP/*_info.mat with its video. {GET_IT}")
         lengths = np.array([_frame_count(path) for path in self.clips])
         kept = -(-lengths // every)
-        self._ends = np.cumsum(kept)
+        super().__init__(kept)
         bare = sum(int(count) for path, count in zip(self.clips, kept, strict=True) if not _parts_file(path).is_file())
         self.left_out = {"masks and parts, of samples whose clips have no *_segm.mat": bare} if bare else {}
         self._open: tuple[int, dict[str, Any], VideoFrames] | None = None
 
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
     def name(self, index: int) -> str:
         """Return where a sample comes from: run, clip and frame."""
-        clip, frame = self._find(index)
-        return f"{self.clips[clip].parts[-3]}/{_video(self.clips[clip]).stem}/{frame:03d}"
+        clip, place = self.find(index)
+        return f"{self.clips[clip].parts[-3]}/{_video(self.clips[clip]).stem}/{self.every * place:03d}"
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        number, frame = self._find(index)
-        if self._open is None or self._open[0] != number:
-            path = self.clips[number]
-            self._open = (number, _read_clip(path, self.every), VideoFrames(_video(path)))
+    def sample(self, part: int, place: int) -> Sample:
+        """Return a clip's sample; the clip stays open for as long as it is wanted."""
+        if self._open is None or self._open[0] != part:
+            path = self.clips[part]
+            self._open = (part, _read_clip(path, self.every), VideoFrames(_video(path)))
         _, labels, video = self._open
-        return _sample(video[frame], labels, frame, str(self.clips[number]))
-
-    def _find(self, index: int) -> tuple[int, int]:
-        """Return a sample's clip and frame, from 0."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        index %= len(self)
-        clip = int(np.searchsorted(self._ends, index, side="right"))
-        return clip, self.every * (index - (int(self._ends[clip - 1]) if clip else 0))
+        frame = self.every * place
+        return _sample(video[frame], labels, frame, str(self.clips[part]))
 
 
 def samples(root: str | Path, split: Split = "train") -> Surreal:

@@ -16,10 +16,10 @@ OpenPose found, not exactly there; published figures regress their joints from t
 betas are of SMPL's male or female shape space and marked so: they mean other shapes than the neutral body's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from jaxtyping import Float, Int
 from monobody.body.rotation import axis_angle_to_matrix
 from monobody.body.skeleton import SKELETONS
 from monobody.body.unpickle import read_nested
+from monobody.data.chained import Chained
 from monobody.data.datasets.numbered_files import NumberedFiles
 from monobody.data.marks import marks_from_joints
 from monobody.data.region import region_from_joints
@@ -74,7 +75,7 @@ class Person:
     """How many of the others have too few detected joints."""
 
 
-class ThreeDPW(Sequence[Sample]):
+class ThreeDPW(Chained):
     """The people of one split, frame by frame.
 
     Args:
@@ -97,32 +98,17 @@ class ThreeDPW(Sequence[Sample]):
             f"fewer than {LEAST_DETECTED} joints detected": sum(person.undetected for person in people),
         }
         self.left_out = {reason: count for reason, count in left_out.items() if count}
-        self._ends = np.cumsum([len(person.frames) for person in self.people])
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
+        super().__init__(len(person.frames) for person in self.people)
 
     def name(self, index: int) -> str:
         """Return where a sample comes from: sequence, person and frame."""
-        person, place = self.find(index)
+        part, place = self.find(index)
+        person = self.people[part]
         return f"{person.name}/{person.frames[place]:05d}"
 
-    def find(self, index: int) -> tuple[Person, int]:
-        """Return a sample's person, with all that is known of them, and the frame's place among those kept."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        index %= len(self)
-        number = int(np.searchsorted(self._ends, index, side="right"))
-        return self.people[number], index - (int(self._ends[number - 1]) if number else 0)
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        person, place = self.find(index)
+    def sample(self, part: int, place: int) -> Sample:
+        """Return a person's sample."""
+        person = self.people[part]
         keypoints, visible = np.zeros((19, 2), np.float32), np.zeros(19, np.float32)
         for joint, name in enumerate(SKELETONS["cocoplus19"].joints):
             # OpenPose's neck is the middle of the shoulders, which LSP's is not.
