@@ -134,7 +134,8 @@ def test_killed_again_and_again_at_random_moments(tmp_path: Path, undisturbed: P
     moments = random.Random(0)
     kills = 0
     for _ in range(200):
-        child = forked(lambda: fit(ToyTask(slow_s=0.01), PLAN, tmp_path, resume=True, settings=SETTINGS))
+        # Eight steps of 0.05 s: the first run cannot be over before its last moment has come, however fast the machine.
+        child = forked(lambda: fit(ToyTask(slow_s=0.05), PLAN, tmp_path, resume=True, settings=SETTINGS))
         child.join(moments.uniform(0.01, 0.3))
         if child.exitcode is not None:
             assert child.exitcode == 0
