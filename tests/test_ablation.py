@@ -11,10 +11,11 @@ from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
 from monobody.errors import UserError
 from monobody.evaluate.ablation import evaluate_ablation, summarise
-from monobody.evaluate.ablation_runs import VARIANTS, WEIGHTS, BlindRegressor, Run, Settings, real_bodies
+from monobody.evaluate.ablation_runs import VARIANTS, WEIGHTS, BlindRegressor, Run, Settings
 from monobody.models.blaze import LANDMARKS, BlazeBackbone
 from monobody.models.hmr import HMR, BlazeEncoder
 from monobody.train.feature_task import FeatureTask
+from monobody.train.sources import real_bodies_of
 from monobody.train.task import Findings
 
 TINY = Settings(steps=2, rows=8, batch=4, hidden=32, measurements=2, held_out=3, seeds=(0, 1))
@@ -89,7 +90,7 @@ def task_of(variant: str, folder: Path, joint_body: JointBody) -> FeatureTask:
     model = HMR("ablation", BlazeEncoder(BlazeBackbone()), BlindRegressor(32), input_size=256)
     return FeatureTask(
         model, joint_body, folder, lambda model, body: Findings(numbers={}), weights=WEIGHTS[variant], rate=1e-3,
-        batch=4, look_at_3d=variant == "hmr_paired", bodies=real_bodies(None),
+        batch=4, look_at_3d=variant == "hmr_paired", bodies=real_bodies_of(None),
     )  # fmt: skip
 
 

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from monobody.data.chained import Chained
 from monobody.data.crop import Crop
 from monobody.data.region import region_from_joints
 from monobody.data.sample import Sample
@@ -18,7 +18,7 @@ FEWEST_JOINTS = 2
 """Of LSP's 14: a region of interest needs two to be placed."""
 
 
-class ClickedPhotos(Sequence[Sample]):
+class ClickedPhotos(Chained):
     """People in photos, one sample each; a photo is read when it is asked for.
 
     Whoever has fewer than two of LSP's joints, or no picture on disk, is left out and counted in ``left_out``.
@@ -67,25 +67,18 @@ class ClickedPhotos(Sequence[Sample]):
         self._mask = mask
         self._sizes = None if sizes_px is None else [sizes_px[i] for i in self.chosen]
         self._crops = None if crops is None else [crops[i] for i in self.chosen]
-
-    def __len__(self) -> int:
-        return len(self.files)
+        super().__init__([len(self.files)])
 
     def name(self, index: int) -> str:
         """Return what the data set calls a sample."""
         return self.names[index]
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        rgb = self._picture(index)
-        keypoints, visible = self.keypoints_px[index], self.visible[index]
-        crop = region_from_joints(keypoints[:14], visible[:14] > 0) if self._crops is None else self._crops[index]
-        mask = None if self._mask is None else self._mask(self.chosen[index], *rgb.shape[:2])
+    def sample(self, part: int, place: int) -> Sample:
+        """Return a person; all are in one part."""
+        rgb = self._picture(place)
+        keypoints, visible = self.keypoints_px[place], self.visible[place]
+        crop = region_from_joints(keypoints[:14], visible[:14] > 0) if self._crops is None else self._crops[place]
+        mask = None if self._mask is None else self._mask(self.chosen[place], *rgb.shape[:2])
         return Sample(image=rgb, crop=crop, keypoints_px=keypoints, visible=visible, mask=mask)
 
     def _picture(self, index: int) -> UInt8[np.ndarray, "h w 3"]:

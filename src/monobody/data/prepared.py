@@ -14,11 +14,12 @@ import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from monobody.data.chained import Chained
 from monobody.data.crop import Crop
 from monobody.data.sample import Sample
 from monobody.errors import UserError
@@ -30,7 +31,7 @@ _ARRAYS = ("keypoints_px", "visible", "joints_cam_m", "rotations", "betas")
 _CAMERA = ("focal_px", "principal_px", "frame_px", "shape_space")
 
 
-class Prepared(Sequence[Sample]):
+class Prepared(Chained):
     """The samples of a prepared data set, each read from its shard when it is asked for.
 
     Nothing is kept open between reads: worker processes may share it, however they were started.
@@ -64,22 +65,15 @@ class Prepared(Sequence[Sample]):
         ]
         if wrong:
             raise UserError(f"{self.folder} lacks, or has cut short: {', '.join(wrong)}. {remedy}")
+        super().__init__([len(self.places)])
 
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        shard, contents = self._contents(index)
+    def sample(self, part: int, place: int) -> Sample:
+        """Return a sample; the index says which shard it lies in, so that all are in one part."""
+        shard, contents = self._contents(place)
         try:
             return sample_of(contents)
         except Exception as error:  # Damaged bytes make decoders raise nearly anything.
-            raise UserError(f"{shard} is damaged at sample {index} ({error}). {_remedy(self.manifest)}") from error
+            raise UserError(f"{shard} is damaged at sample {place} ({error}). {_remedy(self.manifest)}") from error
 
     def name(self, index: int) -> str:
         """Return what the original data set calls a sample."""

@@ -20,13 +20,9 @@ from torch import Tensor
 
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
-from monobody.body.prior import PosePrior
 from monobody.data.mix import fixed_rows
-from monobody.data.pose_bank import PoseBank
-from monobody.data.real_bodies import RealBodies
 from monobody.data.sample import Sample
 from monobody.data.shards import SampleFiles
-from monobody.data.staging import sample_betas
 from monobody.evaluate.held_out import HeldOut
 from monobody.files import atomic_write
 from monobody.models.blaze import LANDMARKS, BlazeBackbone
@@ -34,10 +30,10 @@ from monobody.models.critic import Critic
 from monobody.models.hmr import HMR, BlazeEncoder, HMROutput, IterativeRegressor
 from monobody.train.engine import fit
 from monobody.train.feature_task import FeatureTask, cache_features
-from monobody.train.hmr_task import LossWeights, RealBodySource
+from monobody.train.hmr_task import LossWeights
 from monobody.train.plan import Plan
 from monobody.train.recipes import Recipe
-from monobody.train.sources import photos_of, stream
+from monobody.train.sources import photos_of, real_bodies_of, stream
 from monobody.train.task import Batch, Findings
 
 PEOPLE = Path(__file__).parents[1] / "assets" / "evaluation" / "people.tar"
@@ -140,7 +136,7 @@ class Lab:
         self.out, self.data, self.settings = out, data, settings
         self.body = body
         self.joint_body = JointBody.from_body(body, ("cocoplus19",))
-        self.bodies = real_bodies(data)
+        self.bodies = real_bodies_of(data)
         self.encoder = BlazeEncoder(BlazeBackbone.load())
         self.held_out: HeldOut
 
@@ -284,21 +280,6 @@ class _Chain(Sequence[Sample]):
     def __getitem__(self, index: int) -> Sample:  # pyright: ignore[reportIncompatibleMethodOverride]
         source, place = self.places[index]
         return source[place]
-
-
-def real_bodies(data: Path | None) -> RealBodySource:
-    """Return the critic's real bodies: the bank's training poses, or the shipped prior's where there is no bank."""
-    if data is not None and (data / "pose_bank.npz").is_file():
-        return RealBodies(banks=[PoseBank.load(data / "pose_bank.npz")])
-    prior = PosePrior.load()
-
-    def drawn(number: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng((7, number))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        betas = np.stack([sample_betas(rng) for _ in range(count)])
-        return prior.sample(count, generator)[:, 1:].numpy(), betas
-
-    return drawn
 
 
 def _counted(what: str, batch: int) -> Callable[[int], None]:
