@@ -1,0 +1,24 @@
+"""Where a verb reads and writes: checked before any work."""
+
+import os
+from pathlib import Path
+
+
+def ensure_writable(folder: Path) -> None:
+    """Make an output folder and try a file in it, before minutes of work find out that it cannot be written.
+
+    Raises:
+        UserError: it cannot.
+    """
+    from monobody.files import atomic_write
+
+    probe = folder / ".monobody-probe"
+    with atomic_write(probe):
+        pass
+    probe.unlink(missing_ok=True)
+
+
+def known_data() -> Path | None:
+    """Return the folder that $MONOBODY_DATA names, if it does."""
+    named = os.environ.get("MONOBODY_DATA")
+    return Path(named) if named else None

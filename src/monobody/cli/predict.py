@@ -1,0 +1,92 @@
+"""`monobody predict`: the bodies of everybody in photos."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+from monobody.cli.exits import OK, PARTLY, REFUSED
+from monobody.cli.folders import ensure_writable
+
+if TYPE_CHECKING:
+    from monobody.predict.batch import Outcome
+
+
+def predict(
+    pictures: Annotated[Positional[tuple[str, ...]], arg(metavar="PHOTO|FOLDER|GLOB")],
+    *,
+    out: Annotated[Path, arg(aliases=["-o"])] = Path("out"),
+    save: str = "overlay,glb,json",
+    model: str | None = None,
+    body: Path | None = None,
+    box: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="X0,Y0,X1,Y1")],
+    detector: str = "blazepose",
+    focal_px: float | None = None,
+    fov: float | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> int:
+    """Predict the bodies of everybody in photos; write overlays, meshes, numbers.
+
+    Args:
+        pictures: Photos, folders of photos, or quoted patterns.
+        out: Folder for the results.
+        save: What to write, any of overlay,side,glb,obj,npz,json.
+        model: A name from `monobody models`, or a weights file.
+        body: The body file that the model was trained with, where that is not the shipped one.
+        box: Where a person is, in pixels of the upright picture, instead of looking; may be given several times.
+        detector: How to find people: blazepose, whole (the picture is one person), torchvision, or a JSON file.
+        focal_px: Focal length in pixels; otherwise from EXIF, or the picture's diagonal.
+        fov: Horizontal field of view in degrees, instead of the focal length.
+        device: auto, cpu, cuda, cuda:1, ...
+        overwrite: Do pictures again that have all their results already.
+    """
+    from monobody.predict.batch import collect_jobs, parse_box, parse_kinds, run_jobs
+    from monobody.predict.progress import Progress
+
+    kinds, boxes = parse_kinds(save), [parse_box(text) for text in box] or None
+    jobs = collect_jobs(pictures, out)
+    ensure_writable(out)
+    from monobody.predict.detect import find_detector
+    from monobody.predict.predictor import choose_camera, load
+
+    choose_camera(1, 1, focal_px=focal_px, fov_deg=fov)  # Refuses impossible numbers once, not for every picture.
+    finder = find_detector(detector)
+    predictor = load(model, device=device, body=body)
+    with Progress(len(jobs)) as progress:
+        outcome = run_jobs(
+            jobs,
+            out,
+            kinds,
+            lambda path: predictor(path, boxes=boxes, detector=finder, focal_px=focal_px, fov_deg=fov),
+            overwrite=overwrite,
+            report=lambda job, news: progress.step(f"{job.picture}: {news}"),
+        )
+    return conclude(outcome, out, predictor.model, predictor.terms)
+
+
+def conclude(outcome: "Outcome", out: Path, model: str, terms: str) -> int:
+    """Say what became of a run and return the exit code."""
+    made = len(outcome.done)
+    if made:
+        print(f"{count(made, 'picture')} done, results in {out}/ (model {model}: {terms})")
+    if outcome.skipped:
+        print(f"{count(len(outcome.skipped), 'picture')} done before: --overwrite does them again")
+    for job, reason in outcome.failed:
+        # Sentences about the file itself name it already.
+        named = reason if str(job.picture) in reason else f"{job.picture}: {reason}"
+        print(f"monobody: {named}", file=sys.stderr)
+    for job in outcome.empty:
+        print(
+            f"monobody: {job.picture}: found no person. If there is one, give its --box X0,Y0,X1,Y1, "
+            "or use --detector whole if it fills the picture.",
+            file=sys.stderr,
+        )
+    if outcome.failed and not (made or outcome.skipped or outcome.empty):
+        return REFUSED
+    return PARTLY if outcome.failed or outcome.empty else OK
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
