@@ -52,7 +52,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TestSet:
+class EvaluationSet:
     """The people of a protocol, in order, and what is known of them."""
 
     samples: Sequence[Sample]
@@ -111,9 +111,9 @@ class Protocol:
     """Key of the column by which people are sorted in figures."""
     expected: int | None
     """People, as published; None where nobody has stated a number."""
-    open: Callable[[Path | None], TestSet]
+    open: Callable[[Path | None], EvaluationSet]
     """Opens the data set at its root; None for what is shipped."""
-    measure: Callable[["Protocol", TestSet, Predictions], Result]
+    measure: Callable[["Protocol", EvaluationSet, Predictions], Result]
     published: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
     """Traps: which other variants exist under the same name, and how their numbers differ."""
