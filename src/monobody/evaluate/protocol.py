@@ -64,6 +64,10 @@ class EvaluationSet:
     """Labels by which numbers are also broken down, one for each person: `{"activity": (...), "sequence": (...)}`."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Why people of the set are not among these, and how many."""
+    lacking: tuple[str, ...] = ()
+    """What is missing of the data set on this disk, in sentences; measured all the same only where that is asked for."""
+    boxes_px: Float[np.ndarray, "n 4"] | None = None
+    """Where each person is looked for, by those models that look; about the sample's visible joints where None."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +79,8 @@ class Result:
     """Our rows; the first is the one that the figures show."""
     count: int
     """People measured; never fewer than the test set has."""
+    partial: str = ""
+    """Why these are not the people whom the protocol wants, in a sentence that every output shows; "" where they are."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     errors: Mapping[str, Float[np.ndarray, " n"]] = field(default_factory=dict)
@@ -96,10 +102,14 @@ class Protocol:
     name: str
     """As the command line has it."""
     title: str
+    variant: str = ""
+    """Which of several protocols of that name; "" where there is but one."""
     people: str
     """Which subjects, clips, cameras and frames."""
     joints: str
     """The joint set, and how a prediction's joints come from its body (which regressor)."""
+    joint_set: str = "lsp14"
+    """Which of `body.skeleton.SKELETONS` a model is asked for."""
     root: str
     """Which point is laid upon which, or "none"."""
     alignment: str
@@ -120,7 +130,7 @@ class Protocol:
 
     def statement(self) -> dict[str, str]:
         """Return the details in the order in which they are printed."""
-        return {
+        return ({"variant": self.variant} if self.variant else {}) | {
             "people": self.people,
             "joints": self.joints,
             "root": self.root,
