@@ -95,10 +95,13 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b {self.output_size}"]:
+        return self.map(images).mean(dim=(2, 3))
+
+    def map(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b {self.output_size} h2 w2"]:
+        """Return the last map, a thirty-second of the picture's height and width."""
         x = (images - self.mean) / self.std
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), kernel_size=3, stride=2, padding=1)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return x.mean(dim=(2, 3))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
     def load_imagenet(self, checkpoint: str | Path | Mapping[str, Tensor]) -> None:
         """Take over an ImageNet checkpoint (.pth or .safetensors) in torchvision's format; its classifier is ignored.

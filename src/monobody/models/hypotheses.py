@@ -1,0 +1,115 @@
+"""The detector of X as Supervision: a picture to a volume of probabilities for every joint.
+
+"X as Supervision" (arXiv:2411.13026): a ResNet without its pooling, three transposed convolutions and a pointwise one
+give each of the 18 joints of the set `xas18` one number for every cell of a cube before the camera (integral
+regression, Sun et al., ECCV 2018, arXiv:1711.08229). A softmax over the whole cube makes them probabilities. Where
+along the line of sight a joint lies is often undecided, and then the cube has several modes:
+:mod:`monobody.models.depth_modes` reads them.
+
+The cube spans the crop: x to the right and y down from -1 to 1, and depth from -`depth_range` to `depth_range` away
+from the viewer, in the same unit (half a crop), from the depth of the root. Cell i of n has its centre at (2 i + 1) / n
+- 1.
+
+Shapes: b crops, k joints, d h w cells.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from monobody.models.backbone import ResNet
+
+JOINTS = 18
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Marginals:
+    """What the volume says about a joint's place in the picture, and about its depth."""
+
+    plane: Float[Tensor, "b k h w"]
+    """Probabilities of the cells of the picture."""
+    depth: Float[Tensor, "b k d"]
+    """Probabilities of the slices, the nearest first."""
+
+
+class HypothesisDetector(nn.Module):
+    """Crops in, volumes of logits out.
+
+    Args:
+        depth: of the ResNet: 50 is the published one, 18 the small one.
+        width: channels of the transposed convolutions: 256, and 128 in the small one.
+        joints: how many.
+        bins: slices of the volume; its height and width are a quarter of the crop's.
+        depth_range: how far the volume reaches before and behind the root, in halves of the crop.
+    """
+
+    def __init__(
+        self,
+        depth: Literal[18, 34, 50] = 50,
+        *,
+        width: int = 256,
+        joints: int = JOINTS,
+        bins: int = 64,
+        depth_range: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.joints, self.bins, self.depth_range = joints, bins, depth_range
+        self.backbone = ResNet(depth)
+        channels, layers = self.backbone.output_size, []
+        for _ in range(3):
+            up = nn.ConvTranspose2d(channels, width, 4, stride=2, padding=1, bias=False)
+            layers += [up, nn.BatchNorm2d(width), nn.ReLU()]
+            channels = width
+        self.up = nn.Sequential(*layers)
+        self.volume = nn.Conv2d(width, joints * bins, 1)
+        for module in self.up:
+            if isinstance(module, nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        # The volume begins level, without opinions.
+        nn.init.normal_(self.volume.weight, std=1e-3)
+        assert self.volume.bias is not None
+        nn.init.zeros_(self.volume.bias)
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b k d h w"]:
+        """Look at RGB crops with values in [0, 1], their sides a multiple of 32."""
+        return self.volume(self.up(self.backbone.map(images))).unflatten(1, (self.joints, self.bins))
+
+
+def marginals(volume: Float[Tensor, "b k d h w"]) -> Marginals:
+    """Return the probabilities of places and of depths.
+
+    One softmax over all cells of a joint, in single precision whatever the network computes in: sums of 262,144 small
+    numbers are not for half precision.
+    """
+    with torch.autocast(volume.device.type, enabled=False):
+        probability = volume.float().flatten(2).softmax(dim=2).view(volume.shape)
+        return Marginals(plane=probability.sum(2), depth=probability.sum((3, 4)))
+
+
+def centres(cells: int, *, like: Tensor, reach: float = 1.0) -> Float[Tensor, " n"]:
+    """Return where the cells of an axis have their middles, from -`reach` to `reach`."""
+    return reach * ((2 * torch.arange(cells, device=like.device, dtype=like.dtype) + 1) / cells - 1)
+
+
+def places(plane: Float[Tensor, "b k h w"], *, window: int | None = None) -> Float[Tensor, "b k 2"]:
+    """Return each joint's x and y in crop coordinates.
+
+    Args:
+        plane: probabilities of the cells.
+        window: expect over the cells within this many of the most probable one, in both directions; over all where left
+            out, as published. Gradients go through the probabilities, not through which cell is the most probable.
+    """
+    height, width = plane.shape[-2:]
+    if window is not None:
+        row, column = (plane.flatten(2).argmax(2) // width, plane.flatten(2).argmax(2) % width)
+        rows, columns = torch.arange(height, device=plane.device), torch.arange(width, device=plane.device)
+        near = ((rows - row[..., None]).abs() <= window)[..., :, None]
+        near = near & ((columns - column[..., None]).abs() <= window)[..., None, :]
+        plane = plane * near
+        plane = plane / plane.sum((2, 3), keepdim=True).clamp_min(torch.finfo(plane.dtype).tiny)
+    x = (plane.sum(2) * centres(width, like=plane)).sum(2)
+    y = (plane.sum(3) * centres(height, like=plane)).sum(2)
+    return torch.stack([x, y], dim=2)
