@@ -1,0 +1,138 @@
+"""Bar charts as SVG inside a page: every joint's error, every activity's.
+
+Bars begin at zero and are as long as their numbers. Each carries its number, and the title says of what and of how
+many people. Colours come from the page, so that they are right in dark and in light.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from monobody.evaluate.page import text
+from monobody.evaluate.protocol import Column, Result
+from monobody.evaluate.report import joint_means
+
+WIDTH, LABELS, NUMBERS = 460, 150, 74
+"""Of the drawing, of the names on its left and of the room for numbers on its right, in its own units."""
+ROW, BAR, TOP = 22, 14, 30
+PLOT = WIDTH - LABELS - NUMBERS
+LONGEST_NAME = 21
+"""Letters that fit beside a bar; the whole name is in the bar's tooltip."""
+SLICES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One number with its name."""
+
+    name: str
+    value: float
+    """NaN where there is none; the bar then is missing and a dash stands for the number."""
+    count: int | None = None
+    """Of people behind the number."""
+
+
+def bar_chart(title: str, bars: Sequence[Bar], *, unit: str, digits: int = 1) -> str:
+    """Return a chart of horizontal bars, in the given order, as one SVG element.
+
+    Args:
+        title: what and of how many; above the bars, and what a screen reader says.
+        bars: from top to bottom; negative values are not for bars.
+        unit: of the values, such as "mm".
+        digits: after the point.
+    """
+    longest = max((bar.value for bar in bars if math.isfinite(bar.value)), default=0.0)
+    height = TOP + ROW * len(bars) + 6
+    spoken = "; ".join(f"{bar.name} {_number(bar.value, digits)} {unit}" for bar in bars)
+    lines = [
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{text(f"{title}: {spoken}")}" '
+        'font-family="system-ui, sans-serif" font-size="13">',
+        f'<text x="0" y="14" fill="var(--ink)" font-weight="600">{text(title)}</text>',
+    ]
+    for number, bar in enumerate(bars):
+        y = TOP + ROW * number
+        middle = y + BAR - 3
+        length = PLOT * bar.value / longest if longest > 0 and math.isfinite(bar.value) else 0.0
+        label = bar.name if len(bar.name) <= LONGEST_NAME else f"{bar.name[: LONGEST_NAME - 1]}…"
+        people = "" if bar.count is None else f", {bar.count:,} people"
+        lines += [
+            f"<g><title>{text(f'{bar.name}: {_number(bar.value, digits)} {unit}{people}')}</title>",
+            f'<text x="{LABELS - 8}" y="{middle}" text-anchor="end" fill="var(--ink)">{text(label)}</text>',
+            f'<rect x="{LABELS}" y="{y}" width="{length:.2f}" height="{BAR}" rx="2" fill="var(--bar)"/>',
+            f'<text x="{LABELS + length + 6:.2f}" y="{middle}" fill="var(--ink)">{_number(bar.value, digits)}'
+            f"{_small(bar.count)}</text></g>",
+        ]
+    lines.append(f'<path d="M{LABELS} {TOP - 4}V{height - 4}" stroke="var(--faint)"/></svg>')
+    return "\n".join(lines)
+
+
+def result_charts(result: Result) -> list[str]:
+    """Return the charts of a result: how the headline's numbers are spread, joints, and every kind of group."""
+    charts = []
+    column = headline(result)
+    unit = unit_of(column)
+    values = result.errors.get(column.key)
+    if values is not None and np.isfinite(values).any():
+        charts.append(spread_chart(column, values))
+    joints = joint_means(result)
+    if joints:
+        people = max(count for _, count in joints.values())
+        bars = [
+            Bar(name.replace("_", " "), mean, count if count < people else None)
+            for name, (mean, count) in joints.items()
+        ]
+        title = f"Mean error of each joint, {result.joint_unit} (n = {people:,})"
+        charts.append(bar_chart(title, bars, unit=result.joint_unit))
+    for kind, groups in result.breakdown.items():
+        bars = [
+            Bar(name, float(group.get(column.key, math.nan)), int(group["count"]) if "count" in group else None)
+            for name, group in groups.items()
+        ]
+        if any(math.isfinite(bar.value) for bar in bars):
+            people = f" (n = {sum(bar.count or 0 for bar in bars):,})" if all(bar.count for bar in bars) else ""
+            charts.append(bar_chart(f"{column.heading} by {kind}{people}", bars, unit=unit, digits=column.digits))
+    return charts
+
+
+def spread_chart(column: Column, values: np.ndarray) -> str:
+    """Return how many people have which number, in slices of equal width."""
+    known = np.asarray(values, np.float64)[np.isfinite(values)]
+    width = _round_step((float(known.max()) - min(float(known.min()), 0.0)) / SLICES)
+    first, last = math.floor(float(known.min()) / width), math.floor(float(known.max()) / width)
+    counts = np.bincount(np.floor(known / width).astype(int) - first, minlength=last - first + 1)
+    digits = max(0, -math.floor(math.log10(width)))
+    bars = [
+        Bar(f"{(first + i) * width:.{digits}f} to {(first + i + 1) * width:.{digits}f}", float(count))
+        for i, count in enumerate(counts)
+    ]
+    without = len(values) - len(known)
+    missing = f", {without:,} without" if without else ""
+    return bar_chart(f"People by {column.heading} (n = {len(known):,}{missing})", bars, unit="people", digits=0)
+
+
+def headline(result: Result) -> Column:
+    """Return the column by which people are sorted."""
+    return next(column for column in result.protocol.columns if column.key == result.protocol.headline)
+
+
+def unit_of(column: Column) -> str:
+    """Return the last word of a heading: its unit."""
+    return column.heading.rsplit(" ", 1)[-1] if " " in column.heading else ""
+
+
+def _round_step(width: float) -> float:
+    """Return the next larger one of 1, 2, 5, 10, 20, ...: edges that can be read."""
+    if width <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(width))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= width * (1 - 1e-9))
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}" if math.isfinite(value) else "-"
+
+
+def _small(count: int | None) -> str:
+    return "" if count is None else f'<tspan font-size="10" fill="var(--faint)" dx="4">n {count:,}</tspan>'
