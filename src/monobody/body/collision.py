@@ -119,9 +119,14 @@ class CapsuleBody(nn.Module):
         for name, value in buffers.items():
             self.register_buffer(name, value.contiguous(), persistent=False)
 
-    def forward(self, rotations: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*b 10"]) -> Capsules:
-        """Return the capsules of posed bodies; the pelvis stays where it rests. Batch dimensions broadcast."""
-        rest = self.at_rest(betas)
+    def forward(
+        self, rotations: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*b 10"], rest: Capsules | None = None
+    ) -> Capsules:
+        """Return the capsules of posed bodies; the pelvis stays where it rests. Batch dimensions broadcast.
+
+        Measuring a shape's capsules is most of the work: give those of :meth:`at_rest` where they are known.
+        """
+        rest = self.at_rest(betas) if rest is None else rest
         rest_joints = self.rest_joints + torch.einsum("jdk,...k->...jd", self.rest_joints_shape, betas)
         rest_joints = rest_joints.expand(torch.broadcast_shapes(rotations.shape[:-1], rest_joints.shape))
         orientations, joints = forward_kinematics(rotations.expand(*rest_joints.shape, 3), rest_joints, self.parents)

@@ -114,7 +114,10 @@ class PosePrior(nn.Module):
 
         Differentiable. ``rotations`` are those of joints 1 to 23, relative to their parents.
         """
-        chart = self.to_chart(rotations)
+        return self.chart_density(self.to_chart(rotations))
+
+    def chart_density(self, chart: Float[Tensor, "*b 23 3"]) -> Float[Tensor, "*b"]:
+        """Return :meth:`log_density` of poses given in the chart; still with respect to the Haar measure."""
         flat = chart.flatten(-2)
         together = self._mixture(flat, 0)
         apart = sum((self._mixture(flat, 1 + i) for i in range(len(LIMBS))), torch.zeros_like(together))
