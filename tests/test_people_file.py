@@ -1,10 +1,12 @@
 """People from JSON files: both layouts are read, every malformed one is refused in one sentence."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from monobody.data.keypoint_files.read_people import read_file
 from monobody.errors import UserError
 from monobody.predict.detect import find_detector
 from monobody.predict.people_file import PeopleFile
@@ -12,15 +14,15 @@ from monobody.predict.people_file import PeopleFile
 COCO_FLAT = [float(v) for i in range(17) for v in (i, 2 * i, 1)]
 
 
-def written(tmp_path, content) -> str:
+def written(tmp_path, content) -> Path:
     path = tmp_path / "people.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return str(path)
+    return path
 
 
 def test_own_layout(tmp_path):
     rows = [[10.0 * i, 5.0 * i, 0.5] for i in range(14)]
-    file = PeopleFile(
+    file = read_file(
         written(tmp_path, {"a.jpg": [{"box": [1, 2, 30, 40]}, {"keypoints": rows, "set": "lsp14"}], "b.png": []})
     )
     box, keypoints = file.listed("a.jpg")
@@ -31,7 +33,7 @@ def test_own_layout(tmp_path):
 
 
 def test_coco_results(tmp_path):
-    file = PeopleFile(
+    file = read_file(
         written(
             tmp_path,
             [
@@ -43,6 +45,7 @@ def test_coco_results(tmp_path):
     )
     first, second = file.listed("000000397133.jpg")
     assert first.score == 0.8
+    assert first.keypoints is not None
     assert first.keypoints.shape == (17, 3)
     assert second.box_px == (5, 6, 15, 26)
     assert len(file.listed("COCO_val2014_000000397133.jpg")) == 2
@@ -50,15 +53,15 @@ def test_coco_results(tmp_path):
 
 
 def test_picture_without_a_name_takes_the_only_entry(tmp_path):
-    one = PeopleFile(written(tmp_path, {"a.jpg": [{"box": [1, 2, 30, 40]}]}))
+    one = read_file(written(tmp_path, {"a.jpg": [{"box": [1, 2, 30, 40]}]}))
     assert len(one.listed(None)) == 1
-    two = PeopleFile(written(tmp_path, {"a.jpg": [], "b.jpg": []}))
+    two = read_file(written(tmp_path, {"a.jpg": [], "b.jpg": []}))
     with pytest.raises(UserError, match="2 pictures"):
         two.listed(None)
 
 
 def test_picture_that_is_not_listed(tmp_path):
-    file = PeopleFile(written(tmp_path, {"a.jpg": []}))
+    file = read_file(written(tmp_path, {"a.jpg": []}))
     with pytest.raises(UserError, match="no entry"):
         file.listed("c.jpg")
 

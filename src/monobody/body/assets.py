@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32, Int32, UInt8
 
-from monobody.body.keypoints import compose_regressors, substitute_marks
+from monobody.body.keypoints import compose_regressors, openpose_regressor, substitute_marks
 from monobody.errors import UserError
 
 SHIPPED_BODY = Path(__file__).resolve().parents[1] / "assets" / "body.npz"
@@ -134,6 +134,7 @@ def _assemble(arrays: Mapping[str, np.ndarray], stem: str) -> BodyData:
         if "cocoplus_regressor" in arrays:  # HMR's own file brings the points it was trained with.
             regressors["cocoplus19"] = _floats(arrays, "cocoplus_regressor", (19, count))
             regressors["lsp14"] = regressors["cocoplus19"][:14]
+    regressors.setdefault("openpose25", openpose_regressor(regressors, template, part24))
     vt = _floats(arrays, "vt", (None, 2)) if "vt" in arrays else np.zeros((0, 2), np.float32)
     ft = _array(arrays, "ft", (len(faces), 3)).astype(np.int32) if "ft" in arrays else np.zeros((0, 3), np.int32)
     if ft.size and not (ft.min() >= 0 and ft.max() < len(vt)):

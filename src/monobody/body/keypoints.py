@@ -3,7 +3,7 @@
 Two kinds of places exist. *Joints* are the centres that the skeleton turns about (the rows of ``J_regressor``);
 motion capture sets (h36m17, mpi_inf_3dhp, xas18) are built from them. *Marks* are what people click in pictures:
 the picture sets (coco17, lsp14, cocoplus19, mpii16, blazepose33) are built from marks, and from joints where no
-mark of that name is known. A place that a body does not have is a row of zeros.
+mark of that name is known; openpose25 is made of two of these. A place that a body does not have is a row of zeros.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ Row = Float[np.ndarray, " V"]
 
 _PICTURE_SETS = ("coco17", "lsp14", "cocoplus19", "mpii16", "blazepose33")
 _MOTION_CAPTURE_SETS = ("h36m17", "mpi_inf_3dhp17", "mpi_inf_3dhp28", "xas18")
+OUTWARD = 2.0
+"""How much more a vertex's place outside counts than its place in front, for the tip of the small toe."""
 _MIRRORED_LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 
 
@@ -48,6 +50,32 @@ def compose_regressors(
     regressors |= {name: stack(name, bones | clicked) for name in _PICTURE_SETS}
     regressors |= {name: stack(name, captured) for name in _MOTION_CAPTURE_SETS}
     return regressors
+
+
+def openpose_regressor(
+    regressors: Mapping[str, Float[np.ndarray, "K V"]],
+    vertices_m: Float[np.ndarray, "V 3"],
+    part24: UInt8[np.ndarray, " V"],
+) -> Float[np.ndarray, "25 V"]:
+    """Return OpenPose's BODY_25 from the regressors of COCO's and MediaPipe's points, which it is made of.
+
+    Its neck is the middle of COCO's shoulders and its mid-hip that of the hips, as in its training data. The small toe
+    is the vertex of the foot that is farthest in front and outside, on a template in T-pose (y up, facing +z).
+    """
+    missing = np.zeros(len(vertices_m))
+    places = {name: missing for name in SKELETONS["openpose25"].joints}
+    for source in ("blazepose33", "coco17"):
+        if source in regressors:
+            places |= dict(zip(SKELETONS[source].joints, regressors[source], strict=True))
+    for name, limb in (("thorax", "shoulder"), ("pelvis", "hip")):
+        if places[f"left_{limb}"].any() and places[f"right_{limb}"].any():
+            places[name] = _middle(places, limb)
+    for side, sign, joints in (("left", 1, (7, 10)), ("right", -1, (8, 11))):
+        foot = np.flatnonzero(np.isin(part24, joints))
+        if len(foot):
+            corner = foot[(OUTWARD * sign * vertices_m[foot, 0] + vertices_m[foot, 2]).argmax()]
+            places[f"{side}_small_toe"] = np.eye(1, len(vertices_m), int(corner))[0]
+    return np.stack([places[name] for name in SKELETONS["openpose25"].joints]).astype(np.float32)
 
 
 def substitute_marks(

@@ -272,6 +272,35 @@ _BLAZEPOSE33 = {
     "right_toe": "right_heel",
 }
 
+# OpenPose's BODY_25. Its neck is the middle of the shoulders, as the thorax is elsewhere; its big toe is the toe.
+_OPENPOSE25 = {
+    "nose": "thorax",
+    "thorax": "pelvis",
+    "right_shoulder": "thorax",
+    "right_elbow": "right_shoulder",
+    "right_wrist": "right_elbow",
+    "left_shoulder": "thorax",
+    "left_elbow": "left_shoulder",
+    "left_wrist": "left_elbow",
+    "pelvis": None,
+    "right_hip": "pelvis",
+    "right_knee": "right_hip",
+    "right_ankle": "right_knee",
+    "left_hip": "pelvis",
+    "left_knee": "left_hip",
+    "left_ankle": "left_knee",
+    "right_eye": "nose",
+    "left_eye": "nose",
+    "right_ear": "right_eye",
+    "left_ear": "left_eye",
+    "left_toe": "left_ankle",
+    "left_small_toe": "left_toe",
+    "left_heel": "left_ankle",
+    "right_toe": "right_ankle",
+    "right_small_toe": "right_toe",
+    "right_heel": "right_ankle",
+}
+
 SKELETONS: dict[str, Skeleton] = {
     name: _skeleton(name, tree)
     for name, tree in {
@@ -285,5 +314,6 @@ SKELETONS: dict[str, Skeleton] = {
         "mpii16": _MPII16,
         "xas18": _XAS18,
         "blazepose33": _BLAZEPOSE33,
+        "openpose25": _OPENPOSE25,
     }.items()
 }

@@ -12,7 +12,7 @@ __all__ = ["BlazeDetector", "Detection", "Detector", "find_detector"]
 
 
 def find_detector(name_or_file: str | Path = "blazepose") -> Detector:
-    """Return the detector of that name: "blazepose", "whole", "torchvision", or a .json file of people.
+    """Return the detector of that name: "blazepose", "whole", "torchvision", or a file (or folder) of people.
 
     Raises:
         UserError: there is no such detector or file, the file is malformed, or torchvision does not work here.
@@ -26,6 +26,6 @@ def find_detector(name_or_file: str | Path = "blazepose") -> Detector:
         from monobody.predict.torchvision_detector import TorchvisionDetector
 
         return TorchvisionDetector()
-    if choice.lower().endswith(".json"):
+    if Path(choice).exists() or Path(choice).suffix.lower() in PeopleFile.SUFFIXES:
         return PeopleFile(choice)
-    raise UserError(f'There is no detector "{choice}": choose blazepose, whole, torchvision, or a .json file.')
+    raise UserError(f'There is no detector "{choice}": choose blazepose, whole, torchvision, or a file of people.')
