@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from monobody.metrics.tensors import Either, Kind, answer, integers, mean_of, real
+from monobody.metrics.tensors import Either, Kind, answer, integers, mean_of, real, total
 
 
 def best_of(
@@ -39,7 +39,7 @@ def expected(
 ) -> Float[Kind, "*b"]:
     """Return each person's mean error over the hypotheses, weighted: what a draw by the weights would cost."""
     means = pose_errors_mm(real(errors_mm), counted=counted)
-    return answer((normalised(real(weights)) * means).sum(-1), errors_mm)
+    return answer(total(normalised(real(weights)) * means), errors_mm)
 
 
 def pose_errors_mm(
@@ -75,7 +75,7 @@ def normalised(weights: Float[Kind, "*b h"]) -> Float[Kind, "*b h"]:
     shares = real(weights)
     if (shares < 0).any():
         raise ValueError("A hypothesis has a negative weight: give probabilities, not their logarithms.")
-    return answer(shares / shares.sum(-1, keepdim=True), weights)
+    return answer(shares / total(shares)[..., None], weights)
 
 
 def _picked(values: Float[Tensor, "*b h"], number: Int[Tensor, "*b"]) -> Float[Tensor, "*b"]:

@@ -1,7 +1,8 @@
 """The error of motion: how far the predicted acceleration of joints is from the true one.
 
-Accelerations are second differences of consecutive frames, as HMMR and VIBE take them (Kanazawa et al., CVPR 2019,
-section 5). Their code leaves out the time between frames and prints the result as mm/s²; here the frame rate decides.
+Accelerations are second differences of consecutive frames, as HMMR and VIBE take them (Kanazawa et al., CVPR 2019;
+Kocabas et al., CVPR 2020). Their code leaves out the time between frames, and tables call the result mm/s² all the
+same; here the frame rate decides.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ def acceleration_error(
         predicted, target = centred(predicted, root=root), centred(target, root=root)
     errors = joint_errors_mm(acceleration(predicted, fps=fps), acceleration(target, fps=fps), root=None)
     if counted is None:
-        return answer(errors.mean(-1), predicted_m)
+        return answer(mean_of(errors), predicted_m)
     mask = mask_for(real(target_m)[..., 0], counted)
     threefold = mask[..., :-2, :] & mask[..., 1:-1, :] & mask[..., 2:, :]
     if root is not None:

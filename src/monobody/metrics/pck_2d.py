@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from monobody.metrics.tensors import Either, Kind, answer, mask_for, pair, real, truth
+from monobody.metrics.tensors import Either, Kind, answer, length, mask_for, pair, real, truth
 
 LSP_NECK_AND_HEAD_TOP = (12, 13)
 """The ends of the head among the joints of the set ``lsp14``."""
@@ -68,7 +68,7 @@ def torso_pck(
 ) -> Float[Kind, ""]:
     """Return the per cent of visible joints within ``threshold`` torso lengths of their target.
 
-    The torso's length goes from the left shoulder to the right hip (Toshev & Szegedy, CVPR 2014, section 4.1). People
+    The torso's length goes from the left shoulder to the right hip (Toshev & Szegedy, CVPR 2014). People
     of whom one of these is not visible take no part.
     """
     size = segment_length(real(target), visible, torso)
@@ -87,7 +87,7 @@ def hits(
     NaN stands where a joint is not judged, where the prediction is NaN, and where the person's size is not known.
     """
     first, second = pair(predicted, target)
-    distance = (first - second).norm(dim=-1)
+    distance = length(first - second)
     limit = real(within)[..., None]
     known = mask_for(distance, judged) & ~(distance + limit).isnan()
     return answer(torch.where(known, (distance <= limit).double(), torch.nan), predicted)
@@ -100,7 +100,7 @@ def box_side(target: Float[Kind, "*b k 2"], visible: Bool[Either, "*b k"]) -> Fl
 
 def box_diagonal(target: Float[Kind, "*b k 2"], visible: Bool[Either, "*b k"]) -> Float[Kind, "*b"]:
     """Return the diagonal of the box about each person's visible joints; NaN where there are none."""
-    return answer(_box(target, visible).norm(dim=-1), target)
+    return answer(length(_box(target, visible)), target)
 
 
 def segment_length(
@@ -108,8 +108,8 @@ def segment_length(
 ) -> Float[Kind, "*b"]:
     """Return the distance of two joints of each person; NaN where one of them is not visible."""
     points = real(target)
-    length = (points[..., ends[0], :] - points[..., ends[1], :]).norm(dim=-1)
-    return answer(torch.where(truth(visible)[..., list(ends)].all(-1), length, torch.nan), target)
+    distance = length(points[..., ends[0], :] - points[..., ends[1], :])
+    return answer(torch.where(truth(visible)[..., list(ends)].all(-1), distance, torch.nan), target)
 
 
 def _box(target: Either, visible: Either) -> Float[Tensor, "*b 2"]:

@@ -1,4 +1,4 @@
-"""3D PCK and its area under the curve as MPI-INF-3DHP counts them (Mehta et al., 3DV 2017, section 6).
+"""3D PCK and its area under the curve as MPI-INF-3DHP counts them (Mehta et al., 3DV 2017).
 
 Both start from joint errors in mm (:func:`monobody.metrics.joint_errors_mm`), absolute, root-aligned or after
 alignment, of whichever joints the protocol counts, and give the per cent of each person's joints.
@@ -30,7 +30,7 @@ def auc_3d(errors_mm: Float[Kind, "*b k"], *, counted: Bool[Either, "*b k"] | No
     Nothing is strictly below 0 mm, so that perfect joints have 100 * 30 / 31 = 96.77 %.
     """
     errors = real(errors_mm)
-    share = torch.stack([_below(errors, threshold) for threshold in AUC_THRESHOLDS_MM]).mean(0)
+    share = mean_of(torch.stack([_below(errors, threshold) for threshold in AUC_THRESHOLDS_MM], dim=-1))
     return answer(100 * mean_of(share, counted), errors_mm)
 
 

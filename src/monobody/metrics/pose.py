@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float
 
-from monobody.metrics.tensors import Either, Kind, answer, mask_for, mean_of, pair, real
+from monobody.metrics.tensors import Either, Kind, answer, length, mask_for, mean_of, pair, real, total
 
 LSP_HIPS = (2, 3)
 """The hips among the joints of the set ``lsp14``."""
@@ -31,7 +31,7 @@ def joint_errors_mm(
     predicted, target = pair(predicted_m, target_m)
     if root is not None:
         predicted, target = centred(predicted, root=root), centred(target, root=root)
-    errors = 1000 * (predicted - target).norm(dim=-1)
+    errors = 1000 * length(predicted - target)
     if counted is not None:
         mask = mask_for(errors, counted)
         if root is not None:
@@ -61,8 +61,8 @@ def n_mpjpe(
 ) -> Float[Kind, "*b"]:
     """Return the mean per-joint error of each person in mm that the best size leaves, the roots laid upon each other.
 
-    Rhodin, Salzmann & Fua, "Unsupervised geometry-aware representation for 3D human pose estimation" (ECCV 2018),
-    section 4. With ``root=None`` people are scaled about the origin of their frame and not moved, as the code of "X as
+    Rhodin, Salzmann & Fua, "Unsupervised geometry-aware representation for 3D human pose estimation" (ECCV 2018).
+    With ``root=None`` people are scaled about the origin of their frame and not moved, as the code of "X as
     Supervision" does. A person of whom a root joint is not counted has NaN.
     """
     predicted, target = pair(predicted_m, target_m)
@@ -94,7 +94,7 @@ def pa_mpjpe(
 def centred(points: Float[Kind, "*b k 3"], *, root: Sequence[int] = LSP_HIPS) -> Float[Kind, "*b k 3"]:
     """Return points with the mean of the ``root`` joints at the origin."""
     places = real(points)
-    return answer(places - places[..., list(root), :].mean(-2, keepdim=True), points)
+    return answer(places - mean_of(places[..., list(root), :].mT)[..., None, :], points)
 
 
 def resized(
@@ -110,8 +110,8 @@ def resized(
     """
     x, y = pair(source, target)
     mask = mask_for(x[..., 0], counted)[..., None]
-    likeness = torch.where(mask, x * y, 0.0).sum((-2, -1))
-    spread = torch.where(mask, x * x, 0.0).sum((-2, -1))
+    likeness = total(torch.where(mask, x * y, 0.0).flatten(-2))
+    spread = total(torch.where(mask, x * x, 0.0).flatten(-2))
     scale = likeness.clamp_min(0.0) / spread.clamp_min(torch.finfo(x.dtype).tiny)
     return answer(scale[..., None, None] * x, source)
 
@@ -136,21 +136,20 @@ def align(
     x, y = pair(source, target)
     x, y = torch.broadcast_tensors(x, y)
     mask = mask_for(x[..., 0], counted)[..., None]
-    number = mask.sum(-2, keepdim=True)
-    source_mean, target_mean = (torch.where(mask, points, 0.0).sum(-2, keepdim=True) / number for points in (x, y))
+    source_mean, target_mean = (mean_of(points.mT, mask.mT)[..., None, :] for points in (x, y))
     x = x - source_mean
     # Decomposing what is not finite is an error in torch; such people are zero on the way and NaN at the end.
     finite = (source_mean + target_mean).isfinite().all(-1, keepdim=True)
     seen_x = torch.where(mask & finite, x, 0.0)
     seen_y = torch.where(mask & finite, y - target_mean, 0.0)
-    # Products and sums one by one: those of matrices round differently for other sizes of the batch.
-    u, singular, vt = torch.linalg.svd((seen_y[..., :, None] * seen_x[..., None, :]).sum(-3))
+    # No products of matrices: they round differently in batches of another size.
+    u, singular, vt = torch.linalg.svd(total(seen_y.mT[..., :, None, :] * seen_x.mT[..., None, :, :]))
     signs = torch.ones_like(singular)
     signs[..., 2] = torch.where(torch.linalg.det(u) * torch.linalg.det(vt) < 0, -1.0, 1.0)
-    rotation = ((u * signs[..., None, :])[..., :, :, None] * vt[..., None, :, :]).sum(-2)
-    turned = (x[..., None, :] * rotation[..., None, :, :]).sum(-1)
+    rotation = total((u * signs[..., None, :])[..., :, None, :] * vt.mT[..., None, :, :])
+    turned = total(x[..., None, :] * rotation[..., None, :, :])
     if scaled:
-        spread = seen_x.square().sum((-2, -1))
-        scale = (singular * signs).sum(-1) / spread.clamp_min(torch.finfo(x.dtype).tiny)
+        spread = total((seen_x * seen_x).flatten(-2))
+        scale = total(singular * signs) / spread.clamp_min(torch.finfo(x.dtype).tiny)
         turned = scale[..., None, None] * turned
     return answer(torch.where(finite, turned + target_mean, torch.nan), source)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 
 from monobody.metrics.pose import joint_errors_mm
-from monobody.metrics.tensors import Either, Kind, answer, real
+from monobody.metrics.tensors import Either, Kind, answer, length, mean_of, real, total
 
 
 def pve(
@@ -21,7 +21,7 @@ def pve(
     ``roots_m`` are the predicted and the true root, usually the pelvis as both bodies have it, that are laid upon each
     other first; without, nothing is moved. For the error after the best similarity, give ``align(predicted, target)``.
     """
-    return answer(vertex_errors_mm(real(predicted_m), real(target_m), roots_m=_real(roots_m)).mean(-1), predicted_m)
+    return answer(mean_of(vertex_errors_mm(real(predicted_m), real(target_m), roots_m=roots_m)), predicted_m)
 
 
 def area_pve(
@@ -35,9 +35,9 @@ def area_pve(
 
     A plain mean over SMPL's vertices is one over faces and hands for the most part, where the mesh is dense.
     """
-    errors = vertex_errors_mm(real(predicted_m), real(target_m), roots_m=_real(roots_m))
+    errors = vertex_errors_mm(real(predicted_m), real(target_m), roots_m=roots_m)
     weights = vertex_areas(real(target_m), faces)
-    return answer((weights * errors).sum(-1) / weights.sum(-1), predicted_m)
+    return answer(total(weights * errors) / total(weights), predicted_m)
 
 
 def vertex_errors_mm(
@@ -59,12 +59,8 @@ def vertex_areas(vertices_m: Float[Kind, "*b v 3"], faces: Int[Either, "f 3"]) -
     vertices = real(vertices_m)
     corners = torch.as_tensor(faces, device=vertices.device).long()
     a, b, c = (vertices[..., corners[:, number], :] for number in range(3))
-    thirds = torch.linalg.cross(b - a, c - a, dim=-1).norm(dim=-1) / 6
+    thirds = length(torch.linalg.cross(b - a, c - a, dim=-1)) / 6
     areas = torch.zeros(vertices.shape[:-1], dtype=vertices.dtype, device=vertices.device)
     for number in range(3):
         areas = areas.index_add(-1, corners[:, number], thirds)
     return answer(areas, vertices_m)
-
-
-def _real(roots_m: tuple | None) -> tuple | None:
-    return None if roots_m is None else (real(roots_m[0]), real(roots_m[1]))

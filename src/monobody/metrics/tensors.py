@@ -55,12 +55,33 @@ def answer(result: Tensor, like: Kind) -> Kind:
     return values.astype(like.dtype) if like.dtype.kind == "f" else values
 
 
-def mean_of(values: Float[Tensor, "*b k"], counted: Either | None) -> Float[Tensor, "*b"]:
+def total(values: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
+    """Return the sum over the last axis, in an order of additions that depends on nothing but its length.
+
+    Torch's own sum takes another order for another batch or layout, and then differs in the last bit.
+    """
+    number = values.shape[-1]
+    if number == 0:
+        return values.sum(-1)
+    while number > 1:
+        half = number // 2
+        folded = values[..., :half] + values[..., half : 2 * half]
+        values = torch.cat([folded, values[..., 2 * half :]], dim=-1) if number % 2 else folded
+        number -= half
+    return values[..., 0]
+
+
+def length(vectors: Float[Tensor, "*b d"]) -> Float[Tensor, "*b"]:
+    """Return the Euclidean norm over the last axis, with :func:`total`."""
+    return total(vectors * vectors).sqrt()
+
+
+def mean_of(values: Float[Tensor, "*b k"], counted: Either | None = None) -> Float[Tensor, "*b"]:
     """Return the mean over the last axis of what is counted; NaN where nothing is, or something counted is NaN."""
     if counted is None:
-        return values.mean(-1)
+        return total(values) / values.shape[-1] if values.shape[-1] else total(values) * torch.nan
     mask = mask_for(values, counted)
-    return torch.where(mask, values, 0.0).sum(-1) / mask.sum(-1)
+    return total(torch.where(mask, values, 0.0)) / mask.sum(-1)
 
 
 def mask_for(values: Float[Tensor, "*b k"], counted: Either | None) -> Bool[Tensor, "*b k"]:
