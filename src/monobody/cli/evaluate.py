@@ -9,39 +9,92 @@ from monobody.cli.exits import OK
 from monobody.cli.folders import ensure_writable, known_data
 from monobody.errors import UserError
 
+Name = Literal[
+    "h36m-p1", "h36m-p2", "mpi-inf-3dhp", "3dpw", "lsp", "lsp-extended", "coco", "synthetic", "quick", "ablation"
+]
+
 
 def evaluate(
-    protocol: Positional[Literal["quick", "ablation"]],
+    protocol: Positional[Name],
     *,
-    data: Path | None = None,
+    root: Annotated[Path | None, arg(aliases=["--data"])] = None,
+    variant: str | None = None,
     model: str | None = None,
+    body: Path | None = None,
+    predictions: Path | None = None,
+    out: Annotated[Path | None, arg(aliases=["-o"])] = None,
     json: Path | None = None,
     device: str = "auto",
-    out: Annotated[Path, arg(aliases=["-o"])] = Path("runs/ablation"),
-    minutes: float = 20.0,
+    limit: int | None = None,
+    partial: bool = False,
+    minutes: float | None = None,
 ) -> int:
-    """Measure a model, or what HMR's critic is worth; prints a table.
+    """Measure a model by a protocol, beside what others have published; prints a table.
 
     Args:
-        protocol: quick: a model on synthetic held-out people, and on photos where there are any; under five minutes.
+        protocol: h36m-p1, h36m-p2: Human3.6M, variants hmr, spin, root-aligned and (p1) xas.
+            mpi-inf-3dhp: its test set, as it is and after rigid alignment.
+            3dpw: its test split, variants 14 and 24 joints.
+            lsp: foreground and six parts of people in sports photos.
+            lsp-extended, coco: 2D keypoints, PCK.
+            synthetic: rendered people of whom everything is known; shipped.
+            quick: rendered people, and photos where there are any; under five minutes.
             ablation: train HMR with 3D labels, with its critic alone, and with neither, and compare.
-        data: Folder with photos; else $MONOBODY_DATA; else their rows stay empty. For the ablation a training folder.
-        model: quick: a name from `monobody models`, or a weights file.
+        root: Folder of the data set; else the one of its name below $MONOBODY_DATA. quick: the folder that holds
+            lsp_extended/, ablation: a training folder; else $MONOBODY_DATA itself.
+        variant: Which of several protocols of that name; a wrong one lists them.
+        model: A name from `monobody models`, or a weights file.
+        body: The body file that model or predictions were made with, where that is not the shipped one.
+        predictions: A file of somebody's predictions to measure, instead of a model.
+        out: Folder for predictions and report; a stopped run goes on in it. Else runs/ and the protocol's name.
         json: Write the numbers here as well.
-        device: quick: auto, cpu, cuda, cuda:1, ...
-        out: ablation: folder for features, runs, table and figure; an interrupted ablation goes on in it.
-        minutes: ablation: of training on a processor, all runs together; features come on top, once.
+        device: auto, cpu, cuda, cuda:1, ...
+        limit: Only so many people, the first ones.
+        partial: Measure an incomplete data set as far as it goes.
+        minutes: ablation: of training on a processor, all runs together (20); features come on top, once.
     """
+    if protocol != "ablation":
+        _ensure_left_out(protocol, minutes=minutes)
+    if protocol in ("quick", "ablation"):
+        _ensure_left_out(protocol, variant=variant, body=body, predictions=predictions, partial=partial or None)
     if protocol == "ablation":
         from monobody.evaluate.ablation import Settings, evaluate_ablation
 
-        if model is not None:
-            raise UserError("The ablation trains its own networks: leave --model out.")
-        ensure_writable(out)
-        settings = Settings(minutes=minutes)
-        evaluate_ablation(data=data or known_data(), out=out, settings=settings, json_path=json)
+        _ensure_left_out(protocol, model=model, limit=limit)
+        folder = out or Path("runs/ablation")
+        ensure_writable(folder)
+        settings = Settings() if minutes is None else Settings(minutes=minutes)
+        evaluate_ablation(data=root or known_data(), out=folder, settings=settings, json_path=json)
         return OK
-    from monobody.evaluate.quick import evaluate_quick
+    if protocol == "quick":
+        from monobody.evaluate.quick import evaluate_quick
 
-    evaluate_quick(data=data, model=model, json_path=json, device=device)
+        _ensure_left_out(protocol, out=out)
+        evaluate_quick(data=root, model=model, json_path=json, device=device, limit=limit)
+        return OK
+    from monobody.evaluate import run
+    from monobody.evaluate.protocols import usual_root
+
+    folder = out or run.usual_folder(protocol, variant, model, predictions)
+    ensure_writable(folder)
+    run.evaluate(
+        protocol,
+        root=root or usual_root(protocol, known_data()),
+        variant=variant,
+        model=model,
+        body=body,
+        predictions=predictions,
+        out=folder,
+        json_path=json,
+        device=device,
+        limit=limit,
+        partial=partial,
+    )
     return OK
+
+
+def _ensure_left_out(protocol: str, **options: object) -> None:
+    """Refuse options that would be passed over in silence."""
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(f"{protocol} does not take --{name}: leave it out.")

@@ -65,7 +65,7 @@ class EvaluationSet:
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Why people of the set are not among these, and how many."""
     lacking: tuple[str, ...] = ()
-    """What is missing of the data set on this disk, in sentences; measured all the same only where that is asked for."""
+    """What is missing of the data set here, in sentences; it is measured all the same only where that is asked for."""
     boxes_px: Float[np.ndarray, "n 4"] | None = None
     """Where each person is looked for, by those models that look; about the sample's visible joints where None."""
 
@@ -80,7 +80,7 @@ class Result:
     count: int
     """People measured; never fewer than the test set has."""
     partial: str = ""
-    """Why these are not the people whom the protocol wants, in a sentence that every output shows; "" where they are."""
+    """Why these are not the people whom the protocol wants, a sentence that every output shows; "" where they are."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     errors: Mapping[str, Float[np.ndarray, " n"]] = field(default_factory=dict)

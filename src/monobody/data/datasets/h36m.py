@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from monobody.data.cdf import pose_frames, read_poses
 from monobody.data.chained import Chained
 from monobody.data.datasets import h36m_exports
@@ -81,12 +83,18 @@ class H36M(Chained):
         clip, place = self.find(index)
         return f"{self.clips[clip].name}/{self.clips[clip].frames[place]:06d}"
 
-    def sample(self, part: int, place: int) -> Sample:
-        """Return a clip's sample; its labels are read once for as long as they are wanted."""
-        clip = self.clips[part]
+    def labels(self, part: int) -> Labels:
+        """Return what is known of a clip's kept frames: all 17 joints, the lens, and where the camera stood.
+
+        Read once for as long as the same clip is wanted.
+        """
         if self._open is None or self._open[0] != part:
-            self._open = (part, clip.read_labels())
-        labels = self._open[1]
+            self._open = (part, self.clips[part].read_labels())
+        return self._open[1]
+
+    def sample(self, part: int, place: int) -> Sample:
+        """Return a clip's sample."""
+        clip, labels = self.clips[part], self.labels(part)
         return sample_of(clip.pictures[clip.frames[place]], labels.joints_cam_m[place], labels.lens)
 
 
@@ -141,11 +149,18 @@ def _original(root: Path, subjects: tuple[int, ...], every: int) -> Iterator[Cli
                     trial=recording.trial,
                     frames=range(0, pose_frames(deep), every),
                     pictures=VideoFrames(video),
-                    read_labels=partial(_read_labels, flat, deep, every, metadata.lens(camera)),
+                    read_labels=partial(
+                        _read_labels,
+                        flat,
+                        deep,
+                        every,
+                        metadata.lens(camera),
+                        metadata.pose(recording.subject, camera),
+                    ),
                 )
 
 
-def _read_labels(flat: Path, deep: Path, every: int, lens: Lens) -> Labels:
+def _read_labels(flat: Path, deep: Path, every: int, lens: Lens, pose: tuple[np.ndarray, np.ndarray]) -> Labels:
     joints, seen = read_poses(deep, 3), read_poses(flat, 2)
     if joints.shape[1] != 32 or seen.shape[:2] != joints.shape[:2]:
         raise UserError(
@@ -153,7 +168,7 @@ def _read_labels(flat: Path, deep: Path, every: int, lens: Lens) -> Labels:
             "not as many frames of 32 joints: unpack them again."
         )
     keep = list(JOINTS_17)
-    return agreeing_labels(joints[::every, keep] / 1000, seen[::every, keep], lens, str(deep))
+    return agreeing_labels(joints[::every, keep] / 1000, seen[::every, keep], lens, str(deep), pose)
 
 
 def _file(root: Path, kind: str, recording: Recording, camera: str) -> Path:

@@ -4,6 +4,7 @@ The cameras bend straight lines. Pictures are therefore resampled as an ideal pi
 (`data/lens.py`), and the 2D joints are the 3D joints projected through that pinhole.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,13 @@ from monobody.errors import UserError
 
 JOINTS_17 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 """Which of the 32 joints (many of which repeat others) make the set h36m17."""
+ACTIONS = (
+    "Directions", "Discussion", "Eating", "Greeting", "Phoning", "Posing", "Purchases", "Sitting", "SittingDown",
+    "Smoking", "TakingPhoto", "Waiting", "Walking", "WalkDog", "WalkTogether",
+)  # fmt: skip
+"""The fifteen actions by their numbers, which begin at 2, spelled as in HMR's tables."""
+SPELLED = {"Photo": "TakingPhoto", "WalkingDog": "WalkDog", "WakingDog": "WalkDog", "WalkingTogether": "WalkTogether"}
+"""Other names of actions in files."""
 LARGEST_MISMATCH_PX = 3.0
 LARGEST_PICTURE_PX = 1002
 LEAST_IN_PICTURE = 0.9
@@ -37,6 +45,8 @@ class Labels:
 
     joints_cam_m: Float[np.ndarray, "n 17 3"]
     lens: Lens
+    pose: tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]] | None = None
+    """Rotation and shift (m) of the camera, X_camera = R X_world + t; None where the form does not tell."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +71,14 @@ class Clip:
         """Such as "S1/Directions 1.54138969"."""
         return f"S{self.subject}/{self.recording}.{self.camera}"
 
+    @property
+    def action(self) -> str:
+        """One of ACTIONS; the recording's own word where it is none of them."""
+        if match := re.match(r"act_(\d\d)_", self.recording):
+            return ACTIONS[int(match[1]) - 2] if 2 <= int(match[1]) < 2 + len(ACTIONS) else self.recording
+        word = re.split(r"[\s_-]", self.recording)[0]
+        return SPELLED.get(word, word)
+
 
 def sample_of(image: UInt8[np.ndarray, "h w 3"], joints_cam_m: Float[np.ndarray, "17 3"], lens: Lens) -> Sample:
     """Return the sample of a picture taken through a lens: the picture rectified, and LSP's joints in it."""
@@ -81,7 +99,12 @@ def sample_of(image: UInt8[np.ndarray, "h w 3"], joints_cam_m: Float[np.ndarray,
     )
 
 
-def seen_labels(joints_cam_m: Float[np.ndarray, "n 17 3"], lens: Lens, name: str) -> Labels:
+def seen_labels(
+    joints_cam_m: Float[np.ndarray, "n 17 3"],
+    lens: Lens,
+    name: str,
+    pose: tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]] | None = None,
+) -> Labels:
     """Return the labels of a clip that has no 2D joints, if its 3D joints are in the picture, as all of the set's are.
 
     Raises:
@@ -94,11 +117,15 @@ def seen_labels(joints_cam_m: Float[np.ndarray, "n 17 3"], lens: Lens, name: str
             f"{name}: only {100 * inside.mean():.0f} % of the 3D joints lie in the picture, so the camera "
             "is not theirs: download the labels again."
         )
-    return Labels(joints_cam_m=joints_cam_m, lens=lens)
+    return Labels(joints_cam_m=joints_cam_m, lens=lens, pose=pose)
 
 
 def agreeing_labels(
-    joints_cam_m: Float[np.ndarray, "n 17 3"], seen_px: Float[np.ndarray, "n 17 2"], lens: Lens, name: str
+    joints_cam_m: Float[np.ndarray, "n 17 3"],
+    seen_px: Float[np.ndarray, "n 17 2"],
+    lens: Lens,
+    name: str,
+    pose: tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]] | None = None,
 ) -> Labels:
     """Return the labels of a clip whose 2D joints lie where its 3D joints are seen.
 
@@ -111,4 +138,4 @@ def agreeing_labels(
             f"{name}: the 3D joints are seen {miss:.0f} pixels from the 2D joints, so the files are not of one "
             "recording, or the camera is not theirs: unpack them again."
         )
-    return Labels(joints_cam_m=joints_cam_m, lens=lens)
+    return Labels(joints_cam_m=joints_cam_m, lens=lens, pose=pose)

@@ -230,7 +230,10 @@ def _videopose_labels(root: Path, subject: int, recording: str, camera: str, eve
     metadata = read_metadata(root / "metadata.xml")
     world = _positions(root / ARCHIVE)[f"S{subject}"][recording][::every][:, list(JOINTS_17)]
     return seen_labels(
-        metadata.to_camera_m(world, subject, camera), metadata.lens(camera), f"{root / ARCHIVE}, {recording}"
+        metadata.to_camera_m(world, subject, camera),
+        metadata.lens(camera),
+        f"{root / ARCHIVE}, {recording}",
+        metadata.pose(subject, camera),
     )
 
 

@@ -103,7 +103,10 @@ def _labels_of_json(root: Path, subject: int, action: int, trial: int, camera: i
     metadata = root / "metadata.xml"
     lens = _lens(focal, principal, np.zeros(3), np.zeros(2))
     return seen_labels(
-        joints, read_metadata(metadata).lens(CAMERAS[camera - 1]) if metadata.is_file() else lens, str(path)
+        joints,
+        read_metadata(metadata).lens(CAMERAS[camera - 1]) if metadata.is_file() else lens,
+        str(path),
+        (rotation, shift / 1000),
     )
 
 
@@ -139,7 +142,7 @@ def _labels_of_text(path: Path, every: int) -> Labels:
         lens = _lens(camera["f"], camera["c"], camera["k"], camera["p"])
     except Exception as error:  # Damaged archives raise nearly anything.
         raise UserError(f"{path} is damaged or of another form ({error}): write it again.") from error
-    return seen_labels(joints, lens, str(path))
+    return seen_labels(joints, lens, str(path), (rotation, -rotation @ camera["T"] / 1000))
 
 
 def _lens(focal: np.ndarray, principal: np.ndarray, radial: np.ndarray, tangential: np.ndarray) -> Lens:

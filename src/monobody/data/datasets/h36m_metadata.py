@@ -53,9 +53,17 @@ class Metadata:
 
     def to_camera_m(self, points_world_m: Float[np.ndarray, "*b 3"], subject: int, camera: str) -> np.ndarray:
         """Return world points before a camera, as it stood while a subject was recorded; metres both."""
+        rotation, shift_m = self.pose(subject, camera)
+        return points_world_m @ rotation.T + shift_m
+
+    def pose(self, subject: int, camera: str) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]]:
+        """Return the rotation and shift (m) of a camera as it stood while a subject was recorded.
+
+        X_camera = R X_world + t.
+        """
         start = 6 * (SUBJECTS * self.cameras.index(camera) + subject - 1)
         rotation = _rotation(*self.numbers[start : start + 3])
-        return (points_world_m - np.array(self.numbers[start + 3 : start + 6]) / 1000) @ rotation.T
+        return rotation, -rotation @ np.array(self.numbers[start + 3 : start + 6]) / 1000
 
 
 def read_metadata(path: str | Path) -> Metadata:

@@ -1,0 +1,194 @@
+"""A protocol from beginning to end: the people, a model's answers or somebody's file of them, the measure, the report.
+
+Nobody is left out on the way. A test set that has not the people of the protocol is refused, or, where that is asked
+for, measured as far as it goes; every output then says so.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monobody.errors import UserError
+from monobody.evaluate.people import first
+from monobody.evaluate.predictions import Predictions, ensure_of, read_predictions
+from monobody.evaluate.protocol import Column, EvaluationSet, Protocol, Result, Row
+from monobody.evaluate.protocols import find_protocol
+from monobody.files import atomic_write, sha256_of
+
+
+def evaluate(
+    name: str,
+    *,
+    root: str | Path | None = None,
+    variant: str | None = None,
+    model: str | Path | None = None,
+    body: str | Path | None = None,
+    predictions: str | Path | Predictions | None = None,
+    out: str | Path | None = None,
+    json_path: str | Path | None = None,
+    device: str = "auto",
+    limit: int | None = None,
+    partial: bool = False,
+) -> Result:
+    """Measure a model, or somebody's predictions, by a protocol; print its table and write the report.
+
+    Args:
+        name: of the protocol, see `protocols.py`.
+        root: the data set's folder; None where the people are shipped.
+        variant: one of several protocols of that name.
+        model: a name or a weights file; the default model where left out.
+        body: the body that the model, or the predictions, were made with; the shipped one where left out.
+        predictions: measure these instead of asking a model.
+        out: folder for predictions and report; nothing is kept where left out.
+        json_path: write the numbers here as well.
+        device: where the model runs.
+        limit: measure only so many people, the first ones.
+        partial: measure an incomplete data set as far as it goes.
+
+    Raises:
+        UserError: there is no such protocol, data set, model or file; the data set has other people than the protocol
+            wants; the predictions are not theirs.
+    """
+    began = time.perf_counter()
+    protocol = find_protocol(name, variant=variant, body=body)
+    people, missing = chosen_people(protocol, None if root is None else Path(root), limit=limit, partial=partial)
+    folder = None if out is None else Path(out)
+    facts: dict[str, Any] = {}
+    if predictions is None:
+        given, facts = _asked(protocol, people, model, body, device, folder)
+    else:
+        if model is not None:
+            raise UserError("Give a model, or a file of predictions, not both.")
+        given = predictions if isinstance(predictions, Predictions) else read_predictions(predictions)
+        ensure_of(given, people.names, given.model if isinstance(predictions, Predictions) else str(predictions))
+    result = protocol.measure(protocol, people, given)
+    if result.count != len(people.names):
+        raise AssertionError(f"{protocol.name} measured {result.count} of {len(people.names)} people.")
+    facts = dict(result.facts) | facts | {"seconds": round(time.perf_counter() - began, 1)}
+    result = replace(result, partial=missing, facts=facts)
+    print_result(result)
+    if json_path is not None:
+        with atomic_write(json_path) as temporary:
+            temporary.write_text(json.dumps(as_json(result), indent=2) + "\n")
+    return result
+
+
+def usual_folder(name: str, variant: str | None, model: str | Path | None, predictions: str | Path | None) -> Path:
+    """Return where predictions and report go if nobody says: below `runs`, by protocol and model."""
+    from monobody.hub import DEFAULT_MODEL
+
+    whose = Path(predictions or model or DEFAULT_MODEL)
+    stem = whose.stem if whose.suffix in (".npz", ".safetensors") else whose.name
+    return Path("runs") / "-".join(part for part in (name, variant, stem) if part)
+
+
+def chosen_people(
+    protocol: Protocol, root: Path | None, *, limit: int | None, partial: bool
+) -> tuple[EvaluationSet, str]:
+    """Return the people to measure, and in a sentence why they are not those of the protocol ("" where they are).
+
+    Raises:
+        UserError: they are not, and nobody has asked for that.
+    """
+    if limit is not None and limit < 1:
+        raise UserError(f"--limit {limit} leaves nobody: give a positive number.")
+    people = protocol.open(root)
+    found, reasons = len(people.names), list(people.lacking)
+    if len(people.samples) != found:
+        raise AssertionError(f"{protocol.name} has {len(people.samples)} pictures of {found} people.")
+    if protocol.expected is not None and found != protocol.expected:
+        reasons.insert(0, f"The data set has {found:,} people where {protocol.name} wants {protocol.expected:,}.")
+    if reasons and not partial:
+        more = f" ({len(reasons) - 1} more such)" if len(reasons) > 1 else ""
+        raise UserError(f"{reasons[0]}{more} Complete it, or say --partial: every output then tells of it.")
+    said = [f"Not the whole test set: {' '.join(reasons)}"] if reasons else []
+    if limit is not None and limit < found:
+        people = first(people, limit)
+        said.append(f"Only the first {limit:,} of {found:,} people were measured.")
+    return people, " ".join(said)
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """Return a result as JSON has it: the protocol's statement, our rows and the published ones, the breakdowns."""
+    protocol = result.protocol
+    return {
+        "protocol": protocol.name,
+        "title": protocol.title,
+        "statement": protocol.statement(),
+        "partial": result.partial,
+        "count": result.count,
+        "left_out": dict(result.left_out),
+        "columns": [asdict(column) for column in protocol.columns],
+        "rows": [_row(row) for row in result.rows],
+        "published": [_row(row) for row in protocol.published],
+        "breakdown": {group: {k: dict(v) for k, v in table.items()} for group, table in result.breakdown.items()},
+        "facts": dict(result.facts),
+        "notes": list(protocol.notes),
+    }
+
+
+def print_result(result: Result) -> None:
+    """Print the statement, the rows and the breakdowns."""
+    from rich.console import Console
+    from rich.table import Table
+
+    protocol, console = result.protocol, Console()
+    console.print(protocol.title, style="bold", markup=False)
+    for what, detail in protocol.statement().items():
+        console.print(f"  {what}: {detail}", markup=False, highlight=False)
+    columns = protocol.columns
+    table = Table("", *(column.heading for column in columns), "hypotheses", "people")
+    for row in (*protocol.published, *result.rows):
+        count = f"{result.count:,}" if row.ours else "published"
+        choice = row.choice + (", oracle" if row.oracle else "")
+        table.add_row(row.method, *_cells(columns, row.numbers), f"{row.hypotheses} ({choice})", count)
+    console.print(table)
+    for group, parts in result.breakdown.items():
+        shown = [column for column in columns if any(column.key in numbers for numbers in parts.values())]
+        inner = Table(group, *(column.heading for column in shown), "people")
+        for label, numbers in parts.items():
+            inner.add_row(label, *_cells(shown, numbers), f"{numbers['count']:,.0f}")
+        console.print(inner)
+    for reason, count in result.left_out.items():
+        console.print(f"left out, as the protocol has it: {count:,} ({reason})", markup=False)
+    if result.partial:
+        console.print(result.partial, style="bold", markup=False)
+
+
+def _asked(
+    protocol: Protocol,
+    people: EvaluationSet,
+    model: str | Path | None,
+    body: str | Path | None,
+    device: str,
+    folder: Path | None,
+) -> tuple[Predictions, dict[str, Any]]:
+    """Return a model's answers, and what else decided them."""
+    from monobody.evaluate.answers import ask_about
+    from monobody.hub import find_weights
+    from monobody.predict.predictor import choose_device, load, versions
+
+    predictor = load(model, device=device, body=body)
+    weights = "" if predictor.model == "mean-pose" else sha256_of(find_weights(predictor.model))
+    asked = [protocol.name, protocol.variant, protocol.joint_set, protocol.boxes, weights, predictor.body.digest]
+    made_with = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+    given = ask_about(predictor, people, protocol.joint_set, made_with=made_with, folder=folder)
+    return given, {"device": str(choose_device(device)), "weights_sha256": weights, "versions": versions()}
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return asdict(row) | {"oracle": row.oracle}
+
+
+def _cells(columns: Sequence[Column], numbers: Mapping[str, float | None]) -> list[str]:
+    values = [numbers.get(column.key) for column in columns]
+    return [
+        "-" if value is None or np.isnan(value) else f"{value:.{column.digits}f}"
+        for value, column in zip(values, columns, strict=True)
+    ]
