@@ -50,11 +50,15 @@ def pckh(
     """Return the per cent of visible joints within ``threshold`` head lengths of their target.
 
     The head's length is the distance of the two ``head`` joints, or ``head_length`` where the data set has its own
-    (MPII: 0.6 times the diagonal of the annotated head box). People whose head's length is not known take no part;
-    ``hits`` has NaN for them.
+    (MPII: 0.6 times the diagonal of the annotated head box; NaN where it has none). People whose head is not visible
+    take no part. How many that are, the caller knows from ``visible``, and has to say.
     """
-    size = segment_length(real(target), visible, head) if head_length is None else real(head_length)
-    return answer(_pooled_where_known(predicted, target, visible, counted, threshold, size), predicted)
+    if head_length is None:
+        size, known = segment_length(real(target), visible, head), truth(visible)[..., list(head)].all(-1)
+    else:
+        size, known = real(head_length), ~real(head_length).isnan()
+    judged = _both(visible, counted) & known[..., None]
+    return answer(_pooled(hits(real(predicted), real(target), judged, within=threshold * size), judged), predicted)
 
 
 def torso_pck(
@@ -69,10 +73,11 @@ def torso_pck(
     """Return the per cent of visible joints within ``threshold`` torso lengths of their target.
 
     The torso's length goes from the left shoulder to the right hip (Toshev & Szegedy, CVPR 2014). People
-    of whom one of these is not visible take no part.
+    of whom one of these is not visible take no part: say how many.
     """
     size = segment_length(real(target), visible, torso)
-    return answer(_pooled_where_known(predicted, target, visible, counted, threshold, size), predicted)
+    judged = _both(visible, counted) & truth(visible)[..., list(torso)].all(-1, keepdim=True)
+    return answer(_pooled(hits(real(predicted), real(target), judged, within=threshold * size), judged), predicted)
 
 
 def hits(
@@ -117,13 +122,6 @@ def _box(target: Either, visible: Either) -> Float[Tensor, "*b 2"]:
     hidden = ~mask_for(points[..., 0], visible)[..., None]
     size = points.masked_fill(hidden, -torch.inf).amax(-2) - points.masked_fill(hidden, torch.inf).amin(-2)
     return torch.where(size < 0, torch.nan, size)
-
-
-def _pooled_where_known(
-    predicted: Either, target: Either, visible: Either, counted: Either | None, threshold: float, size: Tensor
-) -> Tensor:
-    judged = _both(visible, counted) & ~size.isnan()[..., None]
-    return _pooled(hits(real(predicted), real(target), judged, within=threshold * size), judged)
 
 
 def _both(visible: Either, counted: Either | None) -> Bool[Tensor, "*b k"]:
