@@ -12,7 +12,7 @@ import numpy as np
 
 from monobody.evaluate.page import text
 from monobody.evaluate.protocol import Column, Result
-from monobody.evaluate.report import joint_means
+from monobody.evaluate.report import joint_means, shown
 
 WIDTH, LABELS, NUMBERS = 460, 150, 74
 """Of the drawing, of the names on its left and of the room for numbers on its right, in its own units."""
@@ -120,6 +120,12 @@ def headline(result: Result) -> Column:
 def unit_of(column: Column) -> str:
     """Return the last word of a heading: its unit."""
     return column.heading.rsplit(" ", 1)[-1] if " " in column.heading else ""
+
+
+def with_unit(value: float, column: Column) -> str:
+    """Return a number between its name and its unit, such as "MPJPE 93.1 mm"."""
+    unit = unit_of(column)
+    return f"{column.heading.removesuffix(unit).strip()} {shown(value, column)} {unit}".strip()
 
 
 def _round_step(width: float) -> float:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monobody.evaluate.charts import headline, result_charts
+from monobody.evaluate.charts import headline, result_charts, with_unit
 from monobody.evaluate.page import data_uri, definitions, page, table, text
 from monobody.evaluate.protocol import Result
-from monobody.evaluate.report import breakdown_table, fact, shown, statement, text_table
+from monobody.evaluate.report import breakdown_table, fact, statement, text_table
 
 if TYPE_CHECKING:
     from monobody.evaluate.percentiles import Pick
@@ -78,7 +78,7 @@ def _people(result: Result, picks: "Sequence[Pick]", portraits: "Portraits", gal
     for pick in picks:
         portrait = portraits(pick.index, FIGURE_PX)
         strip = np.concatenate(portrait.tiles(), axis=0)
-        name, number = text(result.names[pick.index]), text(f"{pick.label}: {shown(pick.value, column)}")
+        name, number = text(result.names[pick.index]), text(f"{pick.label}: {with_unit(pick.value, column)}")
         figures.append(
             f'<figure class="person"><img width="{strip.shape[1]}" height="{strip.shape[0]}" '
             f'src="{data_uri(_jpeg(strip), "jpeg")}" alt="{name}: picture, overlay, side view">'

@@ -6,6 +6,7 @@ squares of one metre.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -24,6 +25,66 @@ _MARGIN = 1.14
 _HEIGHTS_PX = (480, 1440)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SideView:
+    """From where bodies are seen from their side; :func:`side_view` chooses it."""
+
+    width_px: int
+    height_px: int
+    view: Camera
+    centre: Float[np.ndarray, "3"]
+    """What is looked at, in turned axes (depth, down, away)."""
+    distance_m: float
+    floor_m: float
+    """How far down the ground lies in the photo camera's frame."""
+
+    def seen(self, turned_m: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
+        """Take turned points before the viewer's own camera."""
+        return (turned_m - self.centre) @ self.look_down.T + [0, 0, self.distance_m]
+
+    def project(self, points_cam_m: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 2"]:
+        """Return where points before the photo's camera fall in the side view, pixels."""
+        seen = self.seen(_from_the_side(np.asarray(points_cam_m, np.float64)))
+        return project(seen, self.view.focal_px, self.view.principal_px)
+
+    @property
+    def look_down(self) -> Float[np.ndarray, "3 3"]:
+        """The viewer's pitch."""
+        cos, sin = math.cos(PITCH_RAD), math.sin(PITCH_RAD)
+        return np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+
+
+def side_view(
+    points_cam_m: Sequence[Float[np.ndarray, "k 3"]], height_px: int, aspect: float | None = None
+) -> SideView:
+    """Return the view that holds all points; nobody is a place where one person could stand.
+
+    Args:
+        points_cam_m: of everybody, before the photo's camera.
+        height_px: of the picture.
+        aspect: its width over its height; as wide as the points are spread in depth where left out.
+    """
+    turned = [_from_the_side(np.asarray(person, np.float64)) for person in points_cam_m]
+    everybody = np.concatenate(turned) if turned else np.array([[-0.5, -1.7, -0.5], [0.5, 0.0, 0.5]])
+    spread = np.ptp(everybody, axis=0)
+    aspect = float(np.clip(spread[0] / max(spread[1], 0.1), 0.75, 2.0)) if aspect is None else aspect
+    width_px = round(height_px * aspect)
+    # Far enough back for the tallest and the most spread at half the depth of the group.
+    half = _MARGIN / 2 * max(spread[1], spread[0] / aspect, 0.5)
+    return SideView(
+        width_px=width_px,
+        height_px=height_px,
+        view=Camera(
+            focal_px=height_px / 2 / math.tan(_FOV_RAD / 2),
+            principal_px=(width_px / 2, height_px / 2),
+            source="default",
+        ),
+        centre=(everybody.min(axis=0) + everybody.max(axis=0)) / 2,
+        distance_m=float(half / math.tan(_FOV_RAD / 2) + spread[2] / 2),
+        floor_m=float(everybody[:, 1].max()),
+    )
+
+
 def draw_side(
     rgb: UInt8[np.ndarray, "h w 3"],
     people: Sequence[Float[np.ndarray, "v 3"]],
@@ -31,6 +92,7 @@ def draw_side(
     camera: Camera,
     *,
     colours: UInt8[np.ndarray, "n 3"] = COLOURS,
+    side: SideView | None = None,
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Return a picture of the bodies from their side, about as high as the photo, as wide as they are spread in depth.
 
@@ -40,32 +102,19 @@ def draw_side(
         faces: the triangles that all of them share.
         camera: the photo's; unused, so that every view takes the same arguments.
         colours: sRGB, given out in turn as in the overlay.
+        side: from where; a view that holds everybody where left out.
     """
-    height = min(max(rgb.shape[0], _HEIGHTS_PX[0]), _HEIGHTS_PX[1])
+    side = side or side_view(people, min(max(rgb.shape[0], _HEIGHTS_PX[0]), _HEIGHTS_PX[1]))
     turned = [_from_the_side(np.asarray(person, np.float64)) for person in people]
-    everybody = np.concatenate(turned) if turned else np.array([[-0.5, -1.7, -0.5], [0.5, 0.0, 0.5]])
-    floor = float(everybody[:, 1].max())
-    centre = (everybody.min(axis=0) + everybody.max(axis=0)) / 2
-    spread = np.ptp(everybody, axis=0)
-    aspect = float(np.clip(spread[0] / max(spread[1], 0.1), 0.75, 2.0))
-    width = round(height * aspect)
-
-    # Far enough back for the tallest and the most spread at half the depth of the group.
-    half = _MARGIN / 2 * max(spread[1], spread[0] / aspect, 0.5)
-    distance = half / math.tan(_FOV_RAD / 2) + spread[2] / 2
-    view = Camera(focal_px=height / 2 / math.tan(_FOV_RAD / 2), principal_px=(width / 2, height / 2), source="default")
-    cos, sin = math.cos(PITCH_RAD), math.sin(PITCH_RAD)
-    look_down = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-
-    def seen(points: np.ndarray) -> np.ndarray:
-        return (points - centre) @ look_down.T + [0, 0, distance]
-
-    canvas = _ground(height, width, view, look_down, floor - float(centre[1]), float(distance), centre)
+    canvas = _ground(
+        side.height_px, side.width_px, side.view, side.look_down,
+        side.floor_m - float(side.centre[1]), side.distance_m, side.centre,
+    )  # fmt: skip
     if turned:
-        canvas = _shadow(canvas, [seen(_dropped(points, floor)) for points in turned], faces, view)
-    return draw_overlay(
-        canvas.round().astype(np.uint8), [seen(points) for points in turned], faces, view, opacity=1.0, colours=colours
-    )
+        dropped = [side.seen(_dropped(points, side.floor_m)) for points in turned]
+        canvas = _shadow(canvas, dropped, faces, side.view)
+    seen = [side.seen(points) for points in turned]
+    return draw_overlay(canvas.round().astype(np.uint8), seen, faces, side.view, opacity=1.0, colours=colours)
 
 
 def _from_the_side(points_m: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "v 3"]:
