@@ -23,7 +23,7 @@ def test_up_3d_by_hand() -> None:
     # 7 of the 10 pixels with a label, and one of the two without, where background was found.
     np.testing.assert_allclose(segmentation_accuracy(counts), 100 * 8 / 12)
     np.testing.assert_allclose(segmentation_accuracy(counts, ignored_is_background=False), 100 * 7 / 10)
-    # Background: 3 right, 1 too many, 1 missed. Label 1: 2, 2, 0. Label 2: 2, 0, 2, not blamed for what it found on 255.
+    # Background: 3 right, 1 too many, 1 missed. Label 1: 2, 2, 0. Label 2: 2, 0, 2: finding it on 255 is no fault.
     np.testing.assert_allclose(segmentation_f1(counts), [6 / 8, 4 / 6, 4 / 6])
     np.testing.assert_allclose(segmentation_iou(counts), [3 / 5, 2 / 4, 2 / 4])
 

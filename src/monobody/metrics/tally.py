@@ -100,14 +100,16 @@ def exact_sum(values: np.ndarray | Tensor) -> np.ndarray:
     terms = _numpy(values)
     if terms.dtype.kind in "biu":
         return terms.sum(0, dtype=np.int64)
-    columns = terms.astype(np.float64).reshape(len(terms), -1)
-    sums = [_fsum(columns[:, number]) for number in range(columns.shape[1])]
-    return np.array(sums).reshape(terms.shape[1:])
+    sums = np.zeros(terms.shape[1:])
+    for place in np.ndindex(sums.shape):
+        sums[place] = _fsum(terms[(slice(None), *place)].astype(np.float64))
+    return sums
 
 
 def _fsum(terms: np.ndarray) -> float:
-    # fsum refuses to add infinities of both signs; the answer is NaN all the same.
-    return math.fsum(terms.tolist()) if np.isfinite(terms).all() else float(terms.sum())
+    # fsum refuses to add infinities of both signs.
+    both = np.isposinf(terms).any() and np.isneginf(terms).any()
+    return math.nan if both else math.fsum(terms.tolist())
 
 
 def _merged(samples: int, parts: list[tuple[np.ndarray, dict[str, np.ndarray]]]) -> Total:
