@@ -35,6 +35,14 @@ from monobody.errors import UserError
 from monobody.evaluate.ablation_runs import VARIANTS, Lab, Run, Settings
 from monobody.files import atomic_write
 
+COLUMNS = {
+    "mpjpe_mm": "MPJPE mm", "pa_mpjpe_mm": "PA-MPJPE mm", "people_2d_px": "2D people px",
+    "photos_2d_px": "2D photos px", "impossible_joints_percent": "impossible joints %",
+    "self_intersecting_percent": "through itself %", "pose_log_density": "pose nats", "shape_rms": "shape rms",
+    "step": "step",
+}  # fmt: skip
+"""What the table has of every row, and how it is called there."""
+
 
 def evaluate_ablation(
     data: Path | None = None,
@@ -44,7 +52,7 @@ def evaluate_ablation(
     json_path: Path | None = None,
     figure: Path | None = None,
 ) -> dict[str, Any]:
-    """Train all variants, print the table, write `ablation.json` and `ablation.png`, and return the numbers.
+    """Train all variants, print the table, write `ablation.json`, `.png` and `.html`, and return the numbers.
 
     An interrupted call goes on where it stopped.
 
@@ -86,14 +94,18 @@ def evaluate_ablation(
     with atomic_write(json_path or out / "ablation.json") as temporary:
         temporary.write_text(json.dumps(_rounded(report), indent=1) + "\n")
     from monobody.evaluate.ablation_figure import draw_figure
+    from monobody.evaluate.ablation_page import ablation_page
 
+    figure = figure or out / "ablation.png"
     draw_figure(
-        figure or out / "ablation.png",
+        figure,
         body=body,
         held_out=lab.held_out,
         sample=lab.held_out_samples().__getitem__,
         outputs=outputs,
     )
+    with atomic_write(out / "ablation.html") as temporary:
+        temporary.write_text(ablation_page(report, figure.read_bytes()), encoding="utf-8")
     return report
 
 
@@ -145,21 +157,19 @@ def verdicts(rows: Mapping[str, Mapping[str, float]], spread: Mapping[str, Mappi
     return said
 
 
+def table_rows(report: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+    """Return the variants' rows at equal 2D error, then where all began, and the people's own bodies."""
+    return {**report["rows"], "2D alone (start)": report["start"], "true bodies": report["truth"]}
+
+
 def print_table(report: Mapping[str, Any]) -> None:
     """Print the rows and, below them, what they are worth."""
     from rich.console import Console
     from rich.table import Table
 
-    columns = {
-        "mpjpe_mm": "MPJPE mm", "pa_mpjpe_mm": "PA-MPJPE mm", "people_2d_px": "2D people px",
-        "photos_2d_px": "2D photos px", "impossible_joints_percent": "impossible joints %",
-        "self_intersecting_percent": "through itself %", "pose_log_density": "pose nats", "shape_rms": "shape rms",
-        "step": "step",
-    }  # fmt: skip
-    table = Table("at equal 2D error", *columns.values())
-    rows = {**report["rows"], "2D alone (start)": report["start"], "true bodies": report["truth"]}
-    for name, row in rows.items():
-        table.add_row(name, *(f"{row[key]:.1f}" if key in row else "-" for key in columns))
+    table = Table("at equal 2D error", *COLUMNS.values())
+    for name, row in table_rows(report).items():
+        table.add_row(name, *(f"{row[key]:.1f}" if key in row else "-" for key in COLUMNS))
     console = Console()
     console.print(table)
     for name, signs in report["depth_signs_of_the_first_seed"].items():

@@ -14,11 +14,11 @@ from monobody.evaluate.page import text
 from monobody.evaluate.protocol import Column, Result
 from monobody.evaluate.report import joint_means, shown
 
-WIDTH, LABELS, NUMBERS = 460, 150, 74
+WIDTH, LABELS, NUMBERS = 400, 128, 82
 """Of the drawing, of the names on its left and of the room for numbers on its right, in its own units."""
 ROW, BAR, TOP = 22, 14, 30
 PLOT = WIDTH - LABELS - NUMBERS
-LONGEST_NAME = 21
+LONGEST_NAME = 17
 """Letters that fit beside a bar; the whole name is in the bar's tooltip."""
 SLICES = 20
 
@@ -48,7 +48,7 @@ def bar_chart(title: str, bars: Sequence[Bar], *, unit: str, digits: int = 1) ->
     spoken = "; ".join(f"{bar.name} {_number(bar.value, digits)} {unit}" for bar in bars)
     lines = [
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{text(f"{title}: {spoken}")}" '
-        'font-family="system-ui, sans-serif" font-size="13">',
+        'font-family="system-ui, sans-serif" font-size="14">',
         f'<text x="0" y="14" fill="var(--ink)" font-weight="600">{text(title)}</text>',
     ]
     for number, bar in enumerate(bars):
@@ -141,4 +141,4 @@ def _number(value: float, digits: int) -> str:
 
 
 def _small(count: int | None) -> str:
-    return "" if count is None else f'<tspan font-size="10" fill="var(--faint)" dx="4">n {count:,}</tspan>'
+    return "" if count is None else f'<tspan font-size="11" fill="var(--faint)" dx="4">n {count:,}</tspan>'

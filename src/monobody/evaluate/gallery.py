@@ -57,7 +57,7 @@ def write_gallery(
     introduction = [
         f"{row.method} on {len(items):,} people ({answers(row)}), {column.heading}.{missing} A click shows the "
         "picture, the prediction over it and its side view; arrow keys go on.",
-        *([f"Not the whole protocol: {result.partial}"] if result.partial else []),
+        *([result.partial] if result.partial else []),
         *portraits.notes,
     ]
     page = gallery_page(

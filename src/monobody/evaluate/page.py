@@ -42,11 +42,11 @@ button:focus-visible, a:focus-visible, input:focus-visible, select:focus-visible
   outline: 2px solid var(--accent); outline-offset: 2px; }
 th[aria-sort=ascending] button::after { content: " \\25b2"; font-size: .7em; }
 th[aria-sort=descending] button::after { content: " \\25bc"; font-size: .7em; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1.2rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1.2rem; }
 .charts figure, .person { margin: 0; border: 1px solid var(--line); border-radius: 8px; background: var(--panel);
   padding: .8rem; }
-svg { display: block; width: 100%; max-width: 36rem; height: auto; }
-.people { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); gap: 1rem; }
+svg { display: block; width: 100%; max-width: 27rem; height: auto; }
+.people { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9.5rem), 1fr)); gap: .8rem; }
 .person img { display: block; width: 100%; height: auto; border-radius: 4px; }
 .person figcaption { overflow-wrap: anywhere; font-size: .9rem; margin-top: .4rem; }
 .person b { color: var(--ink); font-size: 1.1rem; }

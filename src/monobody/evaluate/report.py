@@ -53,7 +53,7 @@ def print_result(result: Result, console: "Console | None" = None) -> None:
         stated.add_row(f"  [dim]{escape(name)}[/dim]", escape(meaning))
     console.print(stated, highlight=False)
     if result.partial:
-        console.print(f"[bold]Not the whole protocol:[/bold] {escape(result.partial)}", highlight=False)
+        console.print(f"[bold]{escape(result.partial)}[/bold]", highlight=False)
     text = text_table(result)
     table = Table(box=box.SIMPLE_HEAD)
     for number, heading in enumerate(text.headings):
@@ -141,7 +141,7 @@ def statement(result: Result) -> dict[str, str]:
 def answers(row: Row) -> str:
     """Say how many answers a method gives for a person, which of them counts, and whether the truth chose it."""
     if row.hypotheses == 1:
-        return "one for each person"
+        return "one answer a person"
     return f"{row.choice} of {row.hypotheses}" + (" (an oracle that knows the truth)" if row.oracle else "")
 
 
@@ -227,7 +227,7 @@ def to_markdown(result: Result) -> str:
     lines = [f"# {_cell(protocol.title)}", "", f"`monobody evaluate {_cell(protocol.name)}`", ""]
     lines += [f"- **{_cell(name)}**: {_cell(text)}" for name, text in statement(result).items()]
     if result.partial:
-        lines += ["", f"**Not the whole protocol:** {_cell(result.partial)}"]
+        lines += ["", f"**{_cell(result.partial)}**"]
     text = text_table(result)
     rows = [
         (f"**{_cell(row[0])}**" if ours else _cell(row[0]), *map(_cell, row[1:]))

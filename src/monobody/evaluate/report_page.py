@@ -37,7 +37,7 @@ def report_page(
     parts = [
         f"<h1>{text(protocol.title)}</h1>",
         f"<p><code>monobody evaluate {text(protocol.name)}</code></p>",
-        f'<p class="warning"><b>Not the whole protocol:</b> {text(result.partial)}</p>' if result.partial else "",
+        f'<p class="warning"><b>{text(result.partial)}</b></p>' if result.partial else "",
         definitions(statement(result)),
         "<h2>Numbers</h2>",
         _rows(result),
