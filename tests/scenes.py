@@ -54,11 +54,11 @@ def random_output(count: int, seed: int, spread_rad: float) -> HMROutput:
     return HMROutput(camera=camera, rotations=rotations, betas=betas)
 
 
-def posed_scene(*, people: int, seed: int, spread_rad: float = 0.3) -> Scene:
-    """A scene as ``predict`` makes it, from random bodies instead of a network's."""
+def posed_scene(*, people: int, seed: int, spread_rad: float = 0.3, output: HMROutput | None = None) -> Scene:
+    """A scene as ``predict`` makes it, from random bodies (or the given ones) instead of a network's."""
     crops = [Crop((150.0 + 170 * i, 230.0 + 10 * i), 330.0 + 20 * i, 0.4 * i - 0.3) for i in range(people)]
-    output = random_output(people, seed, spread_rad)
-    predictor = Predictor(lambda rgb, detections: output, shipped_body(), model="random", terms="test")
+    bodies = random_output(people, seed, spread_rad) if output is None else output
+    predictor = Predictor(lambda rgb, detections: bodies, shipped_body(), model="random", terms="test")
     camera = Camera(focal_px=800.0, principal_px=(WIDTH / 2, HEIGHT / 2), source="default")
     pixels = np.full((HEIGHT, WIDTH, 3), 180, np.uint8)
     found: tuple[Person, ...] = predictor.people(pixels, [detection(crop) for crop in crops], camera)

@@ -24,6 +24,7 @@ def predict(
     detector: str = "blazepose",
     focal_px: float | None = None,
     fov: float | None = None,
+    refine: bool = False,
     device: str = "auto",
     overwrite: bool = False,
 ) -> int:
@@ -36,9 +37,10 @@ def predict(
         model: A name from `monobody models`, or a weights file.
         body: The body file that the model was trained with, where that is not the shipped one.
         box: Where a person is, in pixels of the upright picture, instead of looking; may be given several times.
-        detector: How to find people: blazepose, whole (the picture is one person), torchvision, or a JSON file.
+        detector: How to find people: blazepose, whole (the picture is one person), torchvision, or a file of people.
         focal_px: Focal length in pixels; otherwise from EXIF, or the picture's diagonal.
         fov: Horizontal field of view in degrees, instead of the focal length.
+        refine: Fit the bodies to the landmarks that the detector found.
         device: auto, cpu, cuda, cuda:1, ...
         overwrite: Do pictures again that have all their results already.
     """
@@ -48,25 +50,32 @@ def predict(
     kinds, boxes = parse_kinds(save), [parse_box(text) for text in box] or None
     jobs = collect_jobs(pictures, out)
     ensure_writable(out)
-    from monobody.predict.detect import find_detector
+    from monobody.predict.detect import PeopleFile, find_detector
     from monobody.predict.predictor import choose_camera, load
 
     choose_camera(1, 1, focal_px=focal_px, fov_deg=fov)  # Refuses impossible numbers once, not for every picture.
     finder = find_detector(detector)
+    if isinstance(finder, PeopleFile):
+        finder.people.check_pictures([job.picture.name for job in jobs])
     predictor = load(model, device=device, body=body)
     with Progress(len(jobs)) as progress:
         outcome = run_jobs(
             jobs,
             out,
             kinds,
-            lambda path: predictor(path, boxes=boxes, detector=finder, focal_px=focal_px, fov_deg=fov),
+            lambda path: predictor(path, boxes=boxes, detector=finder, focal_px=focal_px, fov_deg=fov, refine=refine),
             overwrite=overwrite,
             report=lambda job, news: progress.step(f"{job.picture}: {news}"),
         )
     return conclude(outcome, out, predictor.model, predictor.terms)
 
 
-def conclude(outcome: "Outcome", out: Path, model: str, terms: str) -> int:
+NOBODY = (
+    "found no person. If there is one, give its --box X0,Y0,X1,Y1, or use --detector whole if it fills the picture."
+)
+
+
+def conclude(outcome: "Outcome", out: Path, model: str, terms: str, *, nobody: str = NOBODY) -> int:
     """Say what became of a run and return the exit code."""
     made = len(outcome.done)
     if made:
@@ -78,11 +87,7 @@ def conclude(outcome: "Outcome", out: Path, model: str, terms: str) -> int:
         named = reason if str(job.picture) in reason else f"{job.picture}: {reason}"
         print(f"monobody: {named}", file=sys.stderr)
     for job in outcome.empty:
-        print(
-            f"monobody: {job.picture}: found no person. If there is one, give its --box X0,Y0,X1,Y1, "
-            "or use --detector whole if it fills the picture.",
-            file=sys.stderr,
-        )
+        print(f"monobody: {job.picture}: {nobody}", file=sys.stderr)
     if outcome.failed and not (made or outcome.skipped or outcome.empty):
         return REFUSED
     return PARTLY if outcome.failed or outcome.empty else OK

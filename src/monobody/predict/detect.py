@@ -8,7 +8,7 @@ from monobody.predict.detection import Detection, Detector
 from monobody.predict.people_file import PeopleFile
 from monobody.predict.whole_picture import WholePicture
 
-__all__ = ["BlazeDetector", "Detection", "Detector", "find_detector"]
+__all__ = ["BlazeDetector", "Detection", "Detector", "PeopleFile", "find_detector"]
 
 
 def find_detector(name_or_file: str | Path = "blazepose") -> Detector:

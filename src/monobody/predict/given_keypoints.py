@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from monobody.body.skeleton import correspondence
+from monobody.data.crop import Crop
 from monobody.data.region import region_from_joints
 from monobody.errors import UserError
 from monobody.predict.detection import Detection, inside_picture
@@ -24,21 +25,35 @@ def detection_from_keypoints(
     Raises:
         UserError: fewer than two of the keypoints are joints of the trunk, the limbs or the head.
     """
-    joints, known = _mapped(keypoints, set_name, "lsp14")
-    if known.sum() < 2:
-        raise UserError(f"A person needs at least two known joints; these {set_name} keypoints give {known.sum()}.")
-    reading = read_region(rgb, region_from_joints(joints[:, :2], known))
+    reading = read_region(rgb, region_of(keypoints, set_name))
     given, is_given = _mapped(keypoints, set_name, "blazepose33")
-    points_px = keypoints[keypoints[:, 2] > 0, :2]
-    margin = BOX_MARGIN * float(np.ptp(points_px, axis=0).max())
     return Detection(
-        box_px=inside_picture(np.concatenate([points_px.min(0) - margin, points_px.max(0) + margin]), rgb),
+        box_px=box_about(rgb, keypoints),
         score=score,
         crop=reading.crop,
         landmarks_px=np.where(is_given[:, None], given[:, :2], reading.landmarks_px),
         landmarks_score=np.where(is_given, np.clip(given[:, 2], 0, 1), reading.scores),
         world_m=reading.world_m,
     )
+
+
+def region_of(keypoints: Float[np.ndarray, "k 3"], set_name: str) -> Crop:
+    """Return the region of interest of a person with these keypoints.
+
+    Raises:
+        UserError: fewer than two of them are joints of the trunk, the limbs or the head.
+    """
+    joints, known = _mapped(keypoints, set_name, "lsp14")
+    if known.sum() < 2:
+        raise UserError(f"A person needs at least two known joints; these {set_name} keypoints give {known.sum()}.")
+    return region_from_joints(joints[:, :2], known)
+
+
+def box_about(rgb: UInt8[np.ndarray, "h w 3"], keypoints: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "4"]:
+    """Return the box about a person with these keypoints, inside the picture."""
+    points_px = keypoints[keypoints[:, 2] > 0, :2]
+    margin = BOX_MARGIN * float(np.ptp(points_px, axis=0).max())
+    return inside_picture(np.concatenate([points_px.min(0) - margin, points_px.max(0) + margin]), rgb)
 
 
 def _mapped(

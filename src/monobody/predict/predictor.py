@@ -13,8 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from monobody.body.model import Body
-from monobody.body.rotation import matrix_to_axis_angle
-from monobody.camera import Camera, default_focal_px, focal_from_fov, full_image_translation, project
+from monobody.camera import Camera, default_focal_px, focal_from_fov, full_image_translation
 from monobody.data.crop import Crop, checked_box, turn_back
 from monobody.errors import UserError
 from monobody.fit.lift import Lift
@@ -22,6 +21,7 @@ from monobody.hub import DEFAULT_MODEL, find_weights
 from monobody.image import Picture, picture_from_array, read_image
 from monobody.models.hmr import model_on_card
 from monobody.models.storage import load_weights, read_card
+from monobody.predict.before_camera import hypothesis_of
 from monobody.predict.detect import Detection, Detector, find_detector
 from monobody.predict.estimate import (
     Estimator,
@@ -58,6 +58,7 @@ class Predictor:
         detector: str | Path | Detector = "blazepose",
         focal_px: float | None = None,
         fov_deg: float | None = None,
+        refine: bool = False,
     ) -> Scene:
         """Predict everybody in a picture.
 
@@ -65,10 +66,11 @@ class Predictor:
             picture: a file, RGB pixels (uint8, upright), a PIL image's array, or a read :class:`Picture`.
             boxes: where the people are, x0, y0, x1, y1 in pixels of the upright picture; found by the detector where
                 left out.
-            detector: "blazepose", "whole" (the whole picture is one person), "torchvision", a .json file of people,
-                or any :class:`~monobody.predict.detection.Detector`.
+            detector: "blazepose", "whole" (the whole picture is one person), "torchvision", a file of people (any
+                that `data/keypoint_files` reads), or any :class:`~monobody.predict.detection.Detector`.
             focal_px: focal length in pixels; or ``fov_deg``, the horizontal field of view in degrees. Without both the
                 one in the photo's EXIF is taken, else the picture's diagonal. The scene's camera tells which.
+            refine: fit the bodies to the detector's landmarks, starting from and tied to the model's.
 
         Returns:
             A scene; its ``people`` are empty where nobody was found.
@@ -76,23 +78,30 @@ class Predictor:
         Raises:
             UserError: the picture cannot be read, or a box, the detector or the camera makes no sense.
         """
-        read = _as_picture(picture)
+        read = as_picture(picture)
         height, width = read.rgb.shape[:2]
         camera = choose_camera(width, height, focal_px=focal_px, fov_deg=fov_deg, exif_focal_px=read.exif_focal_px)
         checked = None if boxes is None else [checked_box(box, width, height) for box in boxes]
         find = find_detector(detector) if isinstance(detector, str | Path) else detector
         detections = find(read.rgb, checked, name=Path(read.path).name if read.path else None)
+        people, notes, model = self.people(read.rgb, detections, camera), tuple(read.notes), self.model
+        if refine and people:
+            from monobody.predict.refine import refine_people
+
+            detections = with_own_crops(self.estimator, detections)
+            people, note = refine_people(people, detections, camera, self.body, width_px=width, height_px=height)
+            notes, model = (*notes, note), f"{model}, refined"
         return Scene(
-            people=self.people(read.rgb, detections, camera),
+            people=people,
             width_px=width,
             height_px=height,
             camera=camera,
             body_digest=self.body.digest,
-            model=self.model,
+            model=model,
             terms=self.terms,
             name=Path(read.path).stem if read.path else "scene",
             versions=versions(),
-            notes=tuple(read.notes),
+            notes=notes,
             picture=read.rgb,
             body=self.body,
         )
@@ -141,31 +150,21 @@ class Predictor:
     ) -> Hypothesis:
         """Return the body before the picture's camera, with its joints in every set."""
         posed = self.body(rotations, betas)
-        joints = {name: self._keypoints(posed.vertices_m, name) for name in self.body.data.keypoint_regressors}
-        joints["smpl24"] = posed.joints_m
         # The shift already speaks of the upright crop.
         upright = Crop(crop.centre_px, crop.size_px)
         if knows_picture(self.estimator):
             translation_m = full_image_translation(weak, upright, camera.focal_px, shape[1], shape[0])
         else:
             translation_m = place(posed.joints_m, weak, upright, camera, width_px=shape[1], height_px=shape[0])
-        joints_cam_m = {name: points + translation_m for name, points in joints.items()}
-        theta = torch.cat([weak, matrix_to_axis_angle(rotations).reshape(72), betas])
-        return Hypothesis(
-            theta=theta.numpy(),
-            rotations=rotations.numpy(),
-            translation_m=translation_m.numpy(),
-            joints_cam_m={name: points.numpy() for name, points in joints_cam_m.items()},
-            joints_px={
-                name: project(points, camera.focal_px, camera.principal_px).numpy()
-                for name, points in joints_cam_m.items()
-            },
+        return hypothesis_of(
+            self.body,
+            posed,
+            rotations=rotations,
+            betas=betas,
+            weak=weak,
+            translation_m=translation_m,
+            camera=camera,
         )
-
-    def _keypoints(self, vertices_m: Float[Tensor, "v 3"], set_name: str) -> Float[Tensor, "k 3"]:
-        """Return the points of a joint set, NaN where the body has no such point."""
-        points = self.body.keypoints(vertices_m, set_name)
-        return points.masked_fill(~torch.from_numpy(self.body.data.placed(set_name))[:, None], torch.nan)
 
 
 def load(
@@ -249,7 +248,7 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("monobody", "torch", "numpy")}
 
 
-def _as_picture(picture: str | Path | UInt8[np.ndarray, "h w 3"] | Picture) -> Picture:
+def as_picture(picture: str | Path | UInt8[np.ndarray, "h w 3"] | Picture) -> Picture:
     """Read a file; take pixels as they are."""
     if isinstance(picture, Picture):
         return picture
