@@ -27,6 +27,8 @@ def evaluate(
     device: str = "auto",
     limit: int | None = None,
     partial: bool = False,
+    gallery: bool = False,
+    no_pictures: bool = False,
     minutes: float | None = None,
 ) -> int:
     """Measure a model by a protocol, beside what others have published; prints a table.
@@ -51,12 +53,15 @@ def evaluate(
         device: auto, cpu, cuda, cuda:1, ...
         limit: Only so many people, the first ones.
         partial: Measure an incomplete data set as far as it goes.
+        gallery: Draw everybody for the report even where they are more than a thousand.
+        no_pictures: Draw nobody for the report; given predictions are then measured without the set's pictures.
         minutes: ablation: of training on a processor, all runs together (20); features come on top, once.
     """
     if protocol != "ablation":
         _ensure_left_out(protocol, minutes=minutes)
     if protocol in ("quick", "ablation"):
         _ensure_left_out(protocol, variant=variant, body=body, predictions=predictions, partial=partial or None)
+        _ensure_left_out(protocol, gallery=gallery or None, no_pictures=no_pictures or None)
     if protocol == "ablation":
         from monobody.evaluate.ablation import Settings, evaluate_ablation
 
@@ -89,6 +94,8 @@ def evaluate(
         device=device,
         limit=limit,
         partial=partial,
+        gallery=gallery,
+        pictures=not no_pictures,
     )
     return OK
 
@@ -97,4 +104,4 @@ def _ensure_left_out(protocol: str, **options: object) -> None:
     """Refuse options that would be passed over in silence."""
     for name, value in options.items():
         if value is not None:
-            raise UserError(f"{protocol} does not take --{name}: leave it out.")
+            raise UserError(f"{protocol} does not take --{name.replace('_', '-')}: leave it out.")

@@ -22,7 +22,7 @@ from monobody.errors import UserError
 from monobody.evaluate.predictions import Predictions, joined, read_predictions, write_predictions
 from monobody.evaluate.protocol import EvaluationSet
 from monobody.predict.detect import Detection, find_detector
-from monobody.predict.estimate import PixelEstimator
+from monobody.predict.estimate import PixelEstimator, knows_picture
 from monobody.predict.predictor import Predictor
 
 FILE, LOTS = "predictions.npz", "predictions.parts"
@@ -30,6 +30,8 @@ LOT = 256
 """People between two writes: as much work as an interruption can cost."""
 BOX_MARGIN = 0.1
 SECONDS_BETWEEN_LINES = 30.0
+WEAK_DIAGONALS = 50.0
+"""Focal length, in diagonals of the picture, of a pinhole that stands for a weak-perspective camera."""
 
 
 def ask_about(
@@ -108,8 +110,7 @@ def watched(numbers: range, total: int) -> Iterator[int]:
 def _ask(predictor: Predictor, people: EvaluationSet, number: int, joint_set: str) -> dict[str, np.ndarray]:
     """Return what a model says of one person, hypotheses first."""
     sample = people.samples[number]
-    focal_px, principal_px = camera_of(sample)
-    camera = Camera(focal_px=focal_px, principal_px=principal_px, source="user")
+    camera = camera_for(predictor, sample)
     box_px = None if people.boxes_px is None else people.boxes_px[number]
     person = predictor.people(sample.image, [_placed(predictor, sample, box_px)], camera)[0]
     hypotheses = person.hypotheses
@@ -120,10 +121,22 @@ def _ask(predictor: Predictor, people: EvaluationSet, number: int, joint_set: st
         "betas": [each.betas for each in hypotheses],
         "translation_m": [each.translation_m for each in hypotheses],
         "weights": [each.weight for each in hypotheses],
-        "principal_px": principal_px,
-        "focal_px": focal_px,
+        "principal_px": camera.principal_px,
+        "focal_px": camera.focal_px,
     }
     return {name: np.asarray(value, np.float32) for name, value in answer.items()}
+
+
+def camera_for(predictor: Predictor, sample: Sample) -> Camera:
+    """Return the camera through which a model's answer is seen: the picture's own, or the model's where none is known.
+
+    The model's is HMR's weak perspective, here as a pinhole so far away that it makes no difference. Networks that ask
+    for the picture's camera get the usual guess at it.
+    """
+    focal_px, principal_px = camera_of(sample)
+    if sample.focal_px is None and not knows_picture(predictor.estimator):
+        focal_px *= WEAK_DIAGONALS
+    return Camera(focal_px=focal_px, principal_px=principal_px, source="user")
 
 
 def _placed(predictor: Predictor, sample: Sample, box_px: Float[np.ndarray, "4"] | None) -> Detection:

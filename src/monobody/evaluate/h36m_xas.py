@@ -22,11 +22,12 @@ from jaxtyping import Float
 from monobody.body.skeleton import SKELETONS, mirrored_name
 from monobody.data.crop import Crop
 from monobody.data.sample import Sample
+from monobody.evaluate.choices import picks
 from monobody.evaluate.h36m import ACTION_ORDER, FRAMES, SUBSET, open_people
 from monobody.evaluate.measure_3d import ByPerson, Errors, errors_about_root, errors_after_similarity, means, measured
 from monobody.evaluate.people import Chosen
 from monobody.evaluate.predictions import Predictions, as_joints
-from monobody.evaluate.protocol import Choice, Column, EvaluationSet, Protocol, Result
+from monobody.evaluate.protocol import Column, EvaluationSet, Protocol, Result
 from monobody.metrics import n_mpjpe
 
 BOX_M = 2.0
@@ -119,12 +120,11 @@ def _measure(protocol: Protocol, people: EvaluationSet, predictions: Predictions
     world = people.truth["world_to_camera"]
     rotation, shift_m = world[:, :, :3], world[:, None, :, 3]
 
-    def errors(choice: Choice) -> Errors:
-        pose_m = _picked(placed_m, off_mm, predictions, choice)
+    def errors(pose_m: Float[np.ndarray, "n k 3"]) -> Errors:
         in_world = [(points - shift_m) @ rotation for points in (pose_m, true_m)]
         return {
             "mpjpe_mm": errors_about_root(pose_m[:, None], true_m, None)[:, 0],
-            "n_mpjpe_mm": n_mpjpe(*in_world, root=None)[:, None],
+            "n_mpjpe_mm": n_mpjpe(in_world[0], in_world[1], root=None)[:, None],
             "pa_mpjpe_mm": errors_after_similarity(pose_m[:, None], true_m)[:, 0],
         }
 
@@ -132,7 +132,7 @@ def _measure(protocol: Protocol, people: EvaluationSet, predictions: Predictions
         protocol,
         people,
         predictions,
-        errors,
+        {pick.choice: errors(pick.joints(placed_m)) for pick in picks(predictions, off_mm)},
         NAMES,
         lambda best: {kind: each.mean(1) for kind, each in best.items()},
         summed=partial(_over_actions, actions=people.groups["action"]),
@@ -146,24 +146,6 @@ def _all_18(predictions: Predictions, kind: str) -> Float[np.ndarray, "n h 18 d"
     if "thorax" in SKELETONS[predictions.joint_set].joints:
         return as_joints(predictions, "xas18", kind).astype(np.float64)
     return with_thorax(as_joints(predictions, "h36m17", kind).astype(np.float64))
-
-
-def _picked(
-    poses_m: Float[np.ndarray, "n h k 3"],
-    off_mm: Float[np.ndarray, "n h k"],
-    predictions: Predictions,
-    choice: Choice,
-) -> Float[np.ndarray, "n k 3"]:
-    """Return the pose that counts; put together joint by joint for the joint-wise oracle."""
-    if choice == "best per joint":
-        number = off_mm.argmin(1)
-    elif choice == "best whole pose":
-        number = np.broadcast_to(off_mm.mean(2).argmin(1)[:, None], off_mm[:, 0].shape)
-    else:
-        weights = predictions.weights
-        surest = np.zeros(len(poses_m), int) if weights is None else weights.argmax(1)
-        number = np.broadcast_to(surest[:, None], off_mm[:, 0].shape)
-    return np.take_along_axis(poses_m, number[:, None, :, None], axis=1)[:, 0]
 
 
 def _over_actions(by_person: ByPerson, actions: Sequence[str]) -> dict[str, float]:

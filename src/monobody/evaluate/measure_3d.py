@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from monobody.evaluate.choices import picks
 from monobody.evaluate.predictions import Predictions
 from monobody.evaluate.protocol import Choice, EvaluationSet, Protocol, Result, Row
 from monobody.metrics import align, joint_errors_mm
@@ -37,38 +38,20 @@ def errors_after_similarity(
     return _in_lots(lambda found, true: joint_errors_mm(align(found, true), true, root=None), joints_m, truth_m)
 
 
-def choices(predictions: Predictions) -> tuple[Choice, ...]:
-    """Return the ways to choose among a model's hypotheses that are worth a row."""
-    return ("only",) if predictions.hypotheses == 1 else ("confident", "best whole pose", "best per joint")
-
-
-def chosen(
-    errors_mm: Float[np.ndarray, "n h k"], weights: Float[np.ndarray, "n h"] | None, choice: Choice
-) -> Float[np.ndarray, "n k"]:
-    """Return the errors of the hypothesis that counts."""
-    if choice == "best per joint":
-        return errors_mm.min(1)
-    if choice == "best whole pose":
-        number = errors_mm.mean(2).argmin(1)
-    elif choice == "confident" and weights is not None:
-        number = weights.argmax(1)
-    else:
-        number = np.zeros(len(errors_mm), int)
-    return errors_mm[np.arange(len(errors_mm)), number]
-
-
-def each_by_itself(
-    errors: Mapping[str, Float[np.ndarray, "n h k"]], predictions: Predictions
-) -> Callable[[Choice], Errors]:
+def each_by_itself(errors: Mapping[str, Float[np.ndarray, "n h k"]], predictions: Predictions) -> dict[Choice, Errors]:
     """Return the errors that count by choice, where each kind is chosen for by itself."""
-    return lambda choice: {kind: chosen(array, predictions.weights, choice) for kind, array in errors.items()}
+    best: dict[Choice, dict[str, Float[np.ndarray, "n k"]]] = {}
+    for kind, array in errors.items():
+        for pick in picks(predictions, array):
+            best.setdefault(pick.choice, {})[kind] = pick.joints(array)
+    return {choice: by_kind for choice, by_kind in best.items()}
 
 
 def measured(
     protocol: Protocol,
     people: EvaluationSet,
     predictions: Predictions,
-    errors: Callable[[Choice], Errors],
+    errors: Mapping[Choice, Errors],
     joints: Sequence[str],
     summary: Callable[[Errors], ByPerson],
     *,
@@ -79,7 +62,7 @@ def measured(
     """Return the result of a 3D protocol.
 
     Args:
-        errors: of every joint by the way in which hypotheses are chosen. The first kind is shown joint by joint.
+        errors: of every joint, by the way in which hypotheses are chosen. The first kind is shown joint by joint.
         joints: their names, one for each of the first kind's.
         summary: every person's numbers.
         summed: from these to the table's; their means where left out.
@@ -88,8 +71,7 @@ def measured(
     """
     summed = summed or means
     rows, shown = [], None
-    for choice in choices(predictions):
-        best = errors(choice)
+    for choice, best in errors.items():
         by_person = summary(best)
         shown = shown or (best, by_person)
         rows.append(

@@ -7,19 +7,21 @@ for, measured as far as it goes; every output then says so.
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from monobody.body.model import Body
 from monobody.errors import UserError
 from monobody.evaluate.people import first
 from monobody.evaluate.predictions import Predictions, ensure_of, read_predictions
-from monobody.evaluate.protocol import Column, EvaluationSet, Protocol, Result, Row
+from monobody.evaluate.protocol import EvaluationSet, Protocol, Result
 from monobody.evaluate.protocols import find_protocol
+from monobody.evaluate.report import print_result, to_json, write_report
 from monobody.files import atomic_write, sha256_of
+
+GALLERY_AT_MOST = 1_000
+"""People who are all drawn unasked; of more only the figure's."""
 
 
 def evaluate(
@@ -35,6 +37,8 @@ def evaluate(
     device: str = "auto",
     limit: int | None = None,
     partial: bool = False,
+    gallery: bool = False,
+    pictures: bool = True,
 ) -> Result:
     """Measure a model, or somebody's predictions, by a protocol; print its table and write the report.
 
@@ -50,6 +54,8 @@ def evaluate(
         device: where the model runs.
         limit: measure only so many people, the first ones.
         partial: measure an incomplete data set as far as it goes.
+        gallery: draw everybody for the report, however many they are.
+        pictures: whether the report has any; without, the data set's are not read where predictions are given.
 
     Raises:
         UserError: there is no such protocol, data set, model or file; the data set has other people than the protocol
@@ -75,7 +81,13 @@ def evaluate(
     print_result(result)
     if json_path is not None:
         with atomic_write(json_path) as temporary:
-            temporary.write_text(json.dumps(as_json(result), indent=2) + "\n")
+            temporary.write_text(json.dumps(to_json(result), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    if folder is not None:
+        drawn = gallery or result.count <= GALLERY_AT_MOST
+        posed = None if body is None else Body.load(body)
+        shown = {"samples": people.samples, "predictions": given, "body": posed, "gallery": drawn} if pictures else {}
+        write_report(result, folder, **shown)
+        print(f"Report: {folder / 'report.html'}")
     return result
 
 
@@ -114,53 +126,6 @@ def chosen_people(
     return people, " ".join(said)
 
 
-def as_json(result: Result) -> dict[str, Any]:
-    """Return a result as JSON has it: the protocol's statement, our rows and the published ones, the breakdowns."""
-    protocol = result.protocol
-    return {
-        "protocol": protocol.name,
-        "title": protocol.title,
-        "statement": protocol.statement(),
-        "partial": result.partial,
-        "count": result.count,
-        "left_out": dict(result.left_out),
-        "columns": [asdict(column) for column in protocol.columns],
-        "rows": [_row(row) for row in result.rows],
-        "published": [_row(row) for row in protocol.published],
-        "breakdown": {group: {k: dict(v) for k, v in table.items()} for group, table in result.breakdown.items()},
-        "facts": dict(result.facts),
-        "notes": list(protocol.notes),
-    }
-
-
-def print_result(result: Result) -> None:
-    """Print the statement, the rows and the breakdowns."""
-    from rich.console import Console
-    from rich.table import Table
-
-    protocol, console = result.protocol, Console()
-    console.print(protocol.title, style="bold", markup=False)
-    for what, detail in protocol.statement().items():
-        console.print(f"  {what}: {detail}", markup=False, highlight=False)
-    columns = protocol.columns
-    table = Table("", *(column.heading for column in columns), "hypotheses", "people")
-    for row in (*protocol.published, *result.rows):
-        count = f"{result.count:,}" if row.ours else "published"
-        choice = row.choice + (", oracle" if row.oracle else "")
-        table.add_row(row.method, *_cells(columns, row.numbers), f"{row.hypotheses} ({choice})", count)
-    console.print(table)
-    for group, parts in result.breakdown.items():
-        shown = [column for column in columns if any(column.key in numbers for numbers in parts.values())]
-        inner = Table(group, *(column.heading for column in shown), "people")
-        for label, numbers in parts.items():
-            inner.add_row(label, *_cells(shown, numbers), f"{numbers['count']:,.0f}")
-        console.print(inner)
-    for reason, count in result.left_out.items():
-        console.print(f"left out, as the protocol has it: {count:,} ({reason})", markup=False)
-    if result.partial:
-        console.print(result.partial, style="bold", markup=False)
-
-
 def _asked(
     protocol: Protocol,
     people: EvaluationSet,
@@ -180,15 +145,3 @@ def _asked(
     made_with = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
     given = ask_about(predictor, people, protocol.joint_set, made_with=made_with, folder=folder)
     return given, {"device": str(choose_device(device)), "weights_sha256": weights, "versions": versions()}
-
-
-def _row(row: Row) -> dict[str, Any]:
-    return asdict(row) | {"oracle": row.oracle}
-
-
-def _cells(columns: Sequence[Column], numbers: Mapping[str, float | None]) -> list[str]:
-    values = [numbers.get(column.key) for column in columns]
-    return [
-        "-" if value is None or np.isnan(value) else f"{value:.{column.digits}f}"
-        for value, column in zip(values, columns, strict=True)
-    ]

@@ -21,6 +21,10 @@ CAMERAS = (0, 1, 2, 4, 5, 6, 7, 8)
 LEAST_INSIDE = 8
 MOVED_M = 0.2
 LARGEST_MISMATCH_PX = 3.0
+ACTIVITIES = (
+    "Standing/Walking", "Exercising", "Sitting", "Reaching/Crouching", "On the floor", "Sports", "Miscellaneous",
+)  # fmt: skip
+"""What the test set's numbers 1 to 7 mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,8 @@ class Clip:
     """How many of the others differ too little from one that is kept."""
     invalid: int = 0
     """How many frames of a test sequence are not valid."""
+    activities: Int[np.ndarray, "n"] | None = None
+    """What is done in each frame, 1 to 7 as in ACTIVITIES; None in training."""
 
 
 def moved(joints_m: Float[np.ndarray, "n joints 3"], least_m: float) -> Int[np.ndarray, "m"]:
@@ -155,6 +161,7 @@ def test_clips(root: Path, universal: bool) -> Iterator[Clip]:
                 valid = np.flatnonzero(flags == 1)
                 joints = np.asarray(file["univ_annot3" if universal else "annot3"], np.float64)[valid, 0] / 1000
                 seen = np.asarray(file["annot2"], np.float64)[valid, 0]
+                activities = np.asarray(file["activity_annotation"]).ravel()[valid].astype(int)
             lens, error_px = fitted_lens(joints.reshape(-1, 3), seen.reshape(-1, 2), distorted=False)
         except Exception as error:  # Damaged archives raise nearly anything.
             raise UserError(
@@ -170,6 +177,7 @@ def test_clips(root: Path, universal: bool) -> Iterator[Clip]:
             # Where scaling has moved the bodies out of their places, no camera sees them where the picture has them.
             lens=lens if error_px <= LARGEST_MISMATCH_PX else None,
             invalid=flags.size - valid.size,
+            activities=activities,
         )
 
 
