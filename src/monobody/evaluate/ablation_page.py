@@ -30,7 +30,7 @@ def ablation_page(report: Mapping[str, Any], figure_png: bytes) -> str:
     }
     charts = []
     for key in _CHARTS:
-        bars = [Bar(name, float(row[key])) for name, row in rows.items() if key in row]
+        bars = [Bar(name.replace("_", " "), float(row[key])) for name, row in rows.items() if key in row]
         unit = COLUMNS[key].rsplit(" ", 1)[-1]
         charts.append(f"<figure>{bar_chart(f'{COLUMNS[key]} (n = {people:,})', bars, unit=unit)}</figure>")
     parts = [

@@ -14,11 +14,10 @@ from monobody.evaluate.page import text
 from monobody.evaluate.protocol import Column, Result
 from monobody.evaluate.report import joint_means, shown
 
-WIDTH, LABELS, NUMBERS = 400, 128, 82
-"""Of the drawing, of the names on its left and of the room for numbers on its right, in its own units."""
-ROW, BAR, TOP = 22, 14, 30
-PLOT = WIDTH - LABELS - NUMBERS
-LONGEST_NAME = 17
+WIDTH, NUMBERS = 400, 82
+"""Of the drawing, and of the room for numbers on its right, in its own units."""
+ROW, BAR, TOP, LETTER = 22, 14, 30, 7.6
+LONGEST_NAME = 20
 """Letters that fit beside a bar; the whole name is in the bar's tooltip."""
 SLICES = 20
 
@@ -44,6 +43,9 @@ def bar_chart(title: str, bars: Sequence[Bar], *, unit: str, digits: int = 1) ->
         digits: after the point.
     """
     longest = max((bar.value for bar in bars if math.isfinite(bar.value)), default=0.0)
+    names = [_short(bar.name) for bar in bars]
+    left = round(LETTER * max(map(len, names), default=0)) + 10
+    plot = WIDTH - left - NUMBERS
     height = TOP + ROW * len(bars) + 6
     spoken = "; ".join(f"{bar.name} {_number(bar.value, digits)} {unit}" for bar in bars)
     lines = [
@@ -51,20 +53,19 @@ def bar_chart(title: str, bars: Sequence[Bar], *, unit: str, digits: int = 1) ->
         'font-family="system-ui, sans-serif" font-size="14">',
         f'<text x="0" y="14" fill="var(--ink)" font-weight="600">{text(title)}</text>',
     ]
-    for number, bar in enumerate(bars):
+    for number, (bar, name) in enumerate(zip(bars, names, strict=True)):
         y = TOP + ROW * number
         middle = y + BAR - 3
-        length = PLOT * bar.value / longest if longest > 0 and math.isfinite(bar.value) else 0.0
-        label = bar.name if len(bar.name) <= LONGEST_NAME else f"{bar.name[: LONGEST_NAME - 1]}…"
+        length = plot * bar.value / longest if longest > 0 and math.isfinite(bar.value) else 0.0
         people = "" if bar.count is None else f", {bar.count:,} people"
         lines += [
             f"<g><title>{text(f'{bar.name}: {_number(bar.value, digits)} {unit}{people}')}</title>",
-            f'<text x="{LABELS - 8}" y="{middle}" text-anchor="end" fill="var(--ink)">{text(label)}</text>',
-            f'<rect x="{LABELS}" y="{y}" width="{length:.2f}" height="{BAR}" rx="2" fill="var(--bar)"/>',
-            f'<text x="{LABELS + length + 6:.2f}" y="{middle}" fill="var(--ink)">{_number(bar.value, digits)}'
+            f'<text x="{left - 8}" y="{middle}" text-anchor="end" fill="var(--ink)">{text(name)}</text>',
+            f'<rect x="{left}" y="{y}" width="{length:.2f}" height="{BAR}" rx="2" fill="var(--bar)"/>',
+            f'<text x="{left + length + 6:.2f}" y="{middle}" fill="var(--ink)">{_number(bar.value, digits)}'
             f"{_small(bar.count)}</text></g>",
         ]
-    lines.append(f'<path d="M{LABELS} {TOP - 4}V{height - 4}" stroke="var(--faint)"/></svg>')
+    lines.append(f'<path d="M{left} {TOP - 4}V{height - 4}" stroke="var(--faint)"/></svg>')
     return "\n".join(lines)
 
 
@@ -134,6 +135,10 @@ def _round_step(width: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(width))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= width * (1 - 1e-9))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def _number(value: float, digits: int) -> str:

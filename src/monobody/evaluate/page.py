@@ -137,7 +137,9 @@ def table(
         for place, (cell, is_number) in enumerate(zip(row, numeric, strict=True)):
             if is_number:
                 value = _parsed(cell) if values is None else values[number][place]
-                cells.append(f'<td class="number" data-value="{"" if value is None else value!r}">{text(cell)}</td>')
+                cells.append(
+                    f'<td class="number" data-value="{"" if value is None else repr(value)}">{text(cell)}</td>'
+                )
             else:
                 cells.append(f"<td{_class('long' * (len(cell) > 40))}>{text(cell)}</td>")
         body.append(f"<tr{_class('ours' * bool(ours and ours[number]))}>{''.join(cells)}</tr>")

@@ -78,11 +78,11 @@ def _people(result: Result, picks: "Sequence[Pick]", portraits: "Portraits", gal
     for pick in picks:
         portrait = portraits(pick.index, FIGURE_PX)
         strip = np.concatenate(portrait.tiles(), axis=0)
-        name, number = text(result.names[pick.index]), text(f"{pick.label}: {with_unit(pick.value, column)}")
+        name, number = text(result.names[pick.index]), text(with_unit(pick.value, column))
         figures.append(
             f'<figure class="person"><img width="{strip.shape[1]}" height="{strip.shape[0]}" '
             f'src="{data_uri(_jpeg(strip), "jpeg")}" alt="{name}: picture, overlay, side view">'
-            f"<figcaption><b>{number}</b><br>{name}</figcaption></figure>"
+            f"<figcaption><b>{number}</b><br>at {text(pick.label)}: {name}</figcaption></figure>"
         )
     link = '<p><a href="gallery.html">Everybody, sorted: gallery.html</a></p>' if gallery else ""
     notes = "".join(f"<p>{text(note)}</p>" for note in portraits.notes)
