@@ -1,4 +1,4 @@
-"""A body fitted to keypoints, of whatever program or clicked by hand. python examples/05_fit_keypoints.py [PHOTO FILE]"""
+"""A body fitted to keypoints of any program, or clicked by hand. python examples/05_fit_keypoints.py [PHOTO FILE]"""
 
 import json
 import sys

@@ -15,16 +15,20 @@ from scenes import HEIGHT, WIDTH, load_body_once, posed_scene, shipped_body
 from monobody.body.rotation import axis_angle_to_matrix
 from monobody.body.skeleton import SKELETONS
 from monobody.cli import main
+from monobody.data.keypoint_files.read_people import read_file
 from monobody.fit.settings import Settings, Stage
+from monobody.image import read_image
 from monobody.metrics import pa_mpjpe
 from monobody.models.output import HMROutput, standing_pose
 from monobody.predict.detection import Detection
 from monobody.predict.fit_picture import Fitter
 from monobody.predict.predictor import Predictor
+from monobody.predict.somebody_else import suspicion
 from monobody.scene import Scene, save_png
 
 QUICK = Settings(stages=(Stage(evaluations=25, prior=2, outlier=0.3), Stage(evaluations=25, prior=1, outlier=0.2)))
 FOCAL = 800.0
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +146,18 @@ def test_keypoints_in_another_order_are_noticed(truth: Scene, photo: Path, tmp_p
     assert "bad fit" in scene.notes[0]
     fine = Fitter(shipped_body(), settings=QUICK)(photo, written(tmp_path, openpose(truth)), person=0, focal_px=FOCAL)
     assert "bad fit" not in fine.notes[0]
+
+
+def test_keypoints_of_somebody_else_are_suspected() -> None:
+    """At the person's own place nothing speaks against them; beside it or upside down something does."""
+    photo = read_image(SAMPLES / "synthetic_one_b.jpg").rgb
+    (person,) = read_file(SAMPLES / "synthetic_one_b_keypoints.json").in_picture(None, 512, 512)
+    assert person.keypoints is not None
+    assert suspicion(photo, person.keypoints, "openpose25") is None
+    beside = person.keypoints + np.array([-160, 0, 0])
+    upside_down = person.keypoints * np.array([1, -1, 1]) + np.array([0, 520, 0])
+    for wrong in (beside, upside_down):
+        assert "the detector sees" in (suspicion(photo, wrong, "openpose25") or "")
 
 
 def test_a_fit_may_start_from_a_model(truth: Scene, photo: Path, tmp_path: Path) -> None:

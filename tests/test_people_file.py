@@ -105,6 +105,7 @@ def test_names_of_detectors(tmp_path):
     with pytest.raises(UserError, match="no file"):
         find_detector(tmp_path / "absent.json")
     assert isinstance(find_detector(written(tmp_path, [])), PeopleFile)
+    assert isinstance(find_detector(tmp_path), PeopleFile)  # A folder with a file for each picture.
 
 
 def test_torchvision_that_does_not_import_is_a_users_mistake(monkeypatch):

@@ -1,7 +1,7 @@
 """`monobody fit`: the bodies of people whose keypoints somebody else has found, and how well they fit.
 
 What `predict` is for networks this is for SMPLify (``fit/smplify.py``): a picture in, a scene out. The picture itself
-is looked at only where the fit starts from a network's body (``start``).
+is looked at where the fit starts from a network's body (``start``), and to warn of keypoints of somebody else.
 """
 
 from collections.abc import Sequence
@@ -27,6 +27,7 @@ from monobody.predict.before_camera import hypothesis_of_fit
 from monobody.predict.given_keypoints import box_about, detection_from_keypoints, region_of
 from monobody.predict.predictor import as_picture, choose_camera, load, versions
 from monobody.predict.refine import start_of
+from monobody.predict.somebody_else import suspicion
 from monobody.scene import Person, Scene
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class Fitter:
                         hypothesis_of_fit(self.body, fits, place, crop, camera, width_px=width, height_px=height),
                     ),
                 )
-                sentences[row] = f"person {row} {how_well(fits, place)}"
+                doubt = suspicion(rgb, _table(one), set_name)
+                sentences[row] = ", ".join([f"person {row} {how_well(fits, place)}", *([doubt] if doubt else [])])
         return [one for one in people if one is not None], sentences
 
     def _started(

@@ -26,7 +26,7 @@ def detection_from_keypoints(
         UserError: fewer than two of the keypoints are joints of the trunk, the limbs or the head.
     """
     reading = read_region(rgb, region_of(keypoints, set_name))
-    given, is_given = _mapped(keypoints, set_name, "blazepose33")
+    given, is_given = mapped(keypoints, set_name, "blazepose33")
     return Detection(
         box_px=box_about(rgb, keypoints),
         score=score,
@@ -43,7 +43,7 @@ def region_of(keypoints: Float[np.ndarray, "k 3"], set_name: str) -> Crop:
     Raises:
         UserError: fewer than two of them are joints of the trunk, the limbs or the head.
     """
-    joints, known = _mapped(keypoints, set_name, "lsp14")
+    joints, known = mapped(keypoints, set_name, "lsp14")
     if known.sum() < 2:
         raise UserError(f"A person needs at least two known joints; these {set_name} keypoints give {known.sum()}.")
     return region_from_joints(joints[:, :2], known)
@@ -56,7 +56,7 @@ def box_about(rgb: UInt8[np.ndarray, "h w 3"], keypoints: Float[np.ndarray, "k 3
     return inside_picture(np.concatenate([points_px.min(0) - margin, points_px.max(0) + margin]), rgb)
 
 
-def _mapped(
+def mapped(
     keypoints: Float[np.ndarray, "k 3"], source: str, target: str
 ) -> tuple[Float[np.ndarray, "n 3"], np.ndarray]:
     """Return the keypoints in the target's order, and which of the target's joints are known."""
