@@ -12,8 +12,10 @@ import pytest
 import trimesh
 from scenes import posed_scene
 
-from monobody.export.glb import glb_bytes, split_seams, write_glb
-from monobody.export.rig import Y_UP, strongest_weights, unposed
+from monobody.export.glb import glb_bytes
+from monobody.export.seams import split_seams
+from monobody.export.skin import Y_UP, strongest_weights, unposed
+from monobody.motion import Motion
 from monobody.scene import Scene
 
 TYPES = {5126: np.float32, 5121: np.uint8, 5123: np.uint16, 5125: np.uint32}
@@ -28,7 +30,7 @@ def scene() -> Scene:
 
 @pytest.fixture(scope="module")
 def file(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_glb(scene, tmp_path_factory.mktemp("glb") / "scene.glb")
+    return scene.save(tmp_path_factory.mktemp("glb") / "scene.glb")
 
 
 def read(gltf: pygltflib.GLTF2, index: int) -> np.ndarray:
@@ -153,7 +155,7 @@ def test_normals_have_unit_length_and_point_outwards(scene: Scene, file: Path) -
 def test_empty_scene_is_a_valid_file(scene: Scene) -> None:
     from dataclasses import replace
 
-    data = glb_bytes(replace(scene, people=()))
+    data = glb_bytes(Motion.from_scene(replace(scene, people=())))
     magic, version, length = struct.unpack("<4sII", data[:12])
     assert (magic, version, length) == (b"glTF", 2, len(data))
     assert json.loads(data[20 : 20 + struct.unpack("<I", data[12:16])[0]])["cameras"]

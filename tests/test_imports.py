@@ -18,13 +18,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("body", "camera", "image", "render", "data.crop", "data.warp"),
     ("models", "losses", "metrics"),
     ("data", "fit"),
-    ("train", "scene", "hub"),
+    ("train", "scene", "motion", "motion_sources", "hub"),
     ("predict",),
     ("evaluate", "export", "doctor"),
     ("cli",),
 )
-# `Scene.save` and `Scene.load` are the convenience doors to the exporters; they import them when called.
-DOORS = {("scene", "export")}
+# `save` and `load` of scenes and motions are the convenience doors to the exporters; they import them when called.
+DOORS = {("scene", "export"), ("motion", "export")}
 
 REFUSED = {
     # Licences that forbid free or commercial use, or that are unknown.

@@ -11,7 +11,7 @@ from scenes import posed_scene, shipped_body
 
 from monobody.body.skeleton import SKELETONS
 from monobody.errors import UserError
-from monobody.export.rig import Y_UP
+from monobody.export.skin import Y_UP
 from monobody.scene import Person, Scene
 
 
@@ -102,7 +102,7 @@ def test_overlay_covers_the_people_and_leaves_the_rest(scene: Scene, tmp_path: P
 
 def test_unknown_extension_names_the_known_ones(scene: Scene, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.glb"):
-        scene.save(tmp_path / "scene.fbx")
+        scene.save(tmp_path / "scene.xyz")
 
 
 def test_overlay_needs_pixels(scene: Scene) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -22,8 +22,9 @@ from monobody.files import atomic_write
 if TYPE_CHECKING:
     from monobody.body.model import Body
 
+MOTION_SUFFIXES = (".glb", ".bvh", ".csv", ".smpl.npz")
+"""Written as a motion of one frame."""
 WRITERS = {
-    ".glb": ("monobody.export.glb", "write_glb"),
     ".obj": ("monobody.export.obj", "write_obj"),
     ".json": ("monobody.export.table", "write_json"),
     ".npz": ("monobody.export.npz", "write_npz"),
@@ -191,20 +192,27 @@ class Scene:
         """Return everybody's vertices in front of the camera, in the order of ``people``."""
         return [self.vertices_cam_m(person) for person in self.people]
 
-    def save(self, path: str | Path) -> Path:
-        """Write the scene in the format of the extension: .glb .obj .npz .json, or .png for the overlay.
+    def save(self, path: str | Path, **options: Any) -> Path:
+        """Write the scene in the format of the extension: .glb .bvh .obj .npz .smpl.npz .json .csv, or .png.
 
-        The file appears whole or not at all.
+        .png is the overlay. Options are those of ``monobody export``, such as ``rig="mixamo"``. The file appears whole
+        or not at all; formats that hold one person take one file each, named after ``path``.
 
         Raises:
-            UserError: the extension is unknown or the file cannot be written.
+            UserError: extension or option is unknown, or the file cannot be written.
         """
         path = Path(path)
-        suffix = path.suffix.lower()
-        if suffix == ".png":
+        suffix = ".smpl.npz" if path.name.lower().endswith(".smpl.npz") else path.suffix.lower()
+        if suffix == ".png" and not options:
             return save_png(self.overlay(), path)
+        if suffix in MOTION_SUFFIXES or (options and suffix in WRITERS):
+            from monobody.motion import Motion
+
+            Motion.from_scene(self).save(path, **options)
+            return path
         if suffix not in WRITERS:
-            raise UserError(f"Cannot save as {path.name}: choose one of {', '.join([*WRITERS, '.png'])}.")
+            known = ", ".join([*MOTION_SUFFIXES, *WRITERS, ".png"])
+            raise UserError(f"Cannot save as {path.name}: choose one of {known}.")
         module, function = WRITERS[suffix]
         return getattr(import_module(module), function)(self, path)
 

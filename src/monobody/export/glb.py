@@ -1,215 +1,189 @@
-"""GLB (glTF 2.0, binary): every person a skinned mesh on 24 joints, and the picture's camera.
+"""GLB (glTF 2.0, binary): every person a skinned, moving mesh on a skeleton, and the camera that filmed them.
 
-Opens in Blender and everything else that reads glTF. The pose is in the joints' rotations, so animators can go on
-from it; the person's place is in the node above the pelvis. The camera stands at the origin and sees what the
-picture's camera saw. Written with the standard library and numpy.
+Opens in Blender and everything else that reads glTF. y is up, lengths are metres, the camera is where the clip's was.
+One frame gives a still figure whose pose is in the joints; several give one animation of everybody, with the joints'
+nodes at rest. Written with the standard library and numpy.
 """
 
-import json
 import math
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from monobody.export.rig import Rig, rig_person
+from monobody.export.armature import Armature, armatures
+from monobody.export.correctives import corrective_targets
+from monobody.export.gltf_buffer import TRIANGLES, VERTICES, Buffer, append, container
+from monobody.export.options import ExportOptions
+from monobody.export.quaternion import quaternions_xyzw
+from monobody.export.resample import evenly
+from monobody.export.seams import split_seams
 from monobody.files import atomic_write
+from monobody.motion import Motion
 from monobody.render.shade import vertex_normals
-from monobody.scene import Scene
 
-FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5121, 5123, 5125
-VERTICES, TRIANGLES = 34962, 34963
 COLOURS = ((0.35, 0.55, 0.85), (0.85, 0.50, 0.35), (0.45, 0.72, 0.45), (0.75, 0.55, 0.80), (0.85, 0.75, 0.40))
 """Materials of the people, in turn; linear RGB."""
 
 
-def write_glb(scene: Scene, path: str | Path) -> Path:
-    """Write a scene as GLB, whole or not at all.
+def write_motion_glb(motion: Motion, path: str | Path, options: ExportOptions) -> list[Path]:
+    """Write a motion as GLB, whole or not at all.
 
     Vertices keep the body's order; those on a seam of the texture are repeated at the end, once for each further
-    texture coordinate.
+    texture coordinate. Frames keep their own times unless a rate is asked for.
     """
-    container = glb_bytes(scene)
+    content = glb_bytes(motion, options)
     with atomic_write(path, suffix=".glb") as temporary:
-        temporary.write_bytes(container)
-    return Path(path)
+        temporary.write_bytes(content)
+    return [Path(path)]
 
 
-def glb_bytes(scene: Scene) -> bytes:
-    """Return a scene as the bytes of a GLB file."""
-    buffer = _Buffer()
+def glb_bytes(motion: Motion, options: ExportOptions | None = None) -> bytes:
+    """Return a motion as the bytes of a GLB file."""
+    options = options or ExportOptions()
+    motion = motion if options.fps is None else evenly(motion, options.fps)
+    buffer = Buffer()
     document: dict[str, Any] = {
-        "asset": {"version": "2.0", "generator": f"monobody {scene.versions.get('monobody', '')}".strip()},
+        "asset": {
+            "version": "2.0",
+            "generator": f"monobody {motion.versions.get('monobody', '')}".strip(),
+            "extras": {
+                "model": motion.model,
+                "terms": motion.terms,
+                "people": [{"id": one.id, "betas": [float(value) for value in one.betas]} for one in motion.tracks],
+            },
+        },
         "scene": 0,
-        "scenes": [{"name": scene.name, "nodes": []}],
+        "scenes": [{"name": motion.name, "nodes": []}],
         "nodes": [],
-        "cameras": [_camera(scene)],
     }
-    document["asset"]["extras"] = {
-        "model": scene.model,
-        "terms": scene.terms,
-        "focal_px": scene.camera.focal_px,
-        "people": [{"theta": [float(value) for value in person.theta]} for person in scene.people],
-    }
-    roots, nodes = document["scenes"][0]["nodes"], document["nodes"]
-    roots.append(_append(nodes, {"name": "picture_camera", "camera": 0}))
-    if scene.people:
-        data = scene.with_body().data
-        textured = len(data.ft) > 0
-        source, triangles, uv = split_seams(data.faces, data.ft if textured else data.faces, data.vt)
-        # Every person has the same triangles and weights: they are stored once.
-        indices = buffer.add(triangles.astype(np.uint32 if len(source) > 65535 else np.uint16), TRIANGLES)
-        shared: dict[str, int] = {}
-        if textured:  # glTF's texture coordinates have their origin at the top left.
-            shared["TEXCOORD_0"] = buffer.add(np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1).astype(np.float32), VERTICES)
-        document |= {"meshes": [], "skins": [], "materials": []}
-        for number, person in enumerate(scene.people):
-            rig = rig_person(scene, person)
-            if number == 0:
-                shared["JOINTS_0"] = buffer.add(rig.joint_index[source], VERTICES)
-                shared["WEIGHTS_0"] = buffer.add(rig.joint_weight[source], VERTICES)
-            normals = vertex_normals(rig.rest_vertices_m, data.faces)
-            normals[~normals.any(axis=1)] = (0, 0, 1)  # A vertex without triangles; glTF wants unit length.
-            attributes = {
-                "POSITION": buffer.add(rig.rest_vertices_m[source].astype(np.float32), VERTICES, bounds=True),
-                "NORMAL": buffer.add(normals[source], VERTICES),
-                **shared,
-            }
-            material = _append(document["materials"], _material(f"person_{number}", COLOURS[number % len(COLOURS)]))
-            primitive = {"attributes": attributes, "indices": indices, "material": material}
-            mesh = _append(document["meshes"], {"name": f"person_{number}_mesh", "primitives": [primitive]})
-            top, joints = _joint_nodes(nodes, rig, f"person_{number}")
-            inverse = buffer.add(_inverse_bind_matrices(rig.rest_joints_m))
-            skin = {"name": f"person_{number}_skin", "inverseBindMatrices": inverse, "joints": joints, "skeleton": top}
-            skin_index = _append(document["skins"], skin)
-            roots.append(top)
-            # A skinned mesh ignores the nodes above it, so it belongs at the top of the scene.
-            roots.append(_append(nodes, {"name": f"person_{number}_body", "mesh": mesh, "skin": skin_index}))
+    _add_camera(document, motion)
+    people = armatures(motion, options, up="y", unit="m", namesakes=True)
+    if people:
+        _add_people(document, buffer, people, motion, options)
         document |= {"buffers": [{"byteLength": len(buffer.data)}], "bufferViews": buffer.views}
         document["accessors"] = buffer.accessors
-    return _container(document, bytes(buffer.data))
+    if not document["scenes"][0]["nodes"]:  # glTF forbids empty lists.
+        del document["scenes"][0]["nodes"], document["nodes"]
+    return container(document, bytes(buffer.data))
 
 
-def split_seams(
-    faces: Int[np.ndarray, "f 3"], faces_uv: Int[np.ndarray, "f 3"], uv: Float[np.ndarray, "t 2"]
-) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "f 3"], Float[np.ndarray, "n 2"]]:
-    """Give each vertex one texture coordinate, as glTF wants it, by repeating the vertices on seams.
-
-    Returns:
-        For each new vertex the one it repeats (the first V are the V old ones in order), the new triangles, and the
-        new vertices' texture coordinates.
-    """
-    count = int(faces.max()) + 1
-    pairs, corner = np.unique(np.stack([faces.ravel(), faces_uv.ravel()], axis=1), axis=0, return_inverse=True)
-    first = np.ones(len(pairs), bool)
-    first[1:] = pairs[1:, 0] != pairs[:-1, 0]
-    position = np.empty(len(pairs), np.int64)
-    position[first] = pairs[first, 0]
-    position[~first] = count + np.arange((~first).sum())
-    total = count + int((~first).sum())
-    source, new_uv = np.arange(total), np.zeros((total, 2))
-    source[position] = pairs[:, 0]
-    if len(uv):
-        new_uv[position] = uv[pairs[:, 1]]
-    return source, position[corner.reshape(faces.shape)], new_uv
-
-
-def _camera(scene: Scene) -> dict[str, Any]:
-    """The picture's camera: glTF's looks along -z with y up, as the file's frame has it."""
-    return {
-        "name": "picture_camera",
-        "type": "perspective",
-        "perspective": {
-            "aspectRatio": scene.width_px / scene.height_px,
-            "yfov": 2 * math.atan(scene.height_px / (2 * scene.camera.focal_px)),
-            "znear": 0.01,
-        },
+def _add_people(
+    document: dict[str, Any], buffer: Buffer, people: list[Armature], motion: Motion, options: ExportOptions
+) -> None:
+    body = motion.with_body()
+    data, nodes, roots = body.data, document["nodes"], document["scenes"][0]["nodes"]
+    textured = len(data.ft) > 0
+    source, triangles, uv = split_seams(data.faces, data.ft if textured else data.faces, data.vt)
+    # Every person has the same triangles and weights: they are stored once.
+    indices = buffer.add(triangles.astype(np.uint32 if len(source) > 65535 else np.uint16), TRIANGLES)
+    shared = {
+        "JOINTS_0": buffer.add(people[0].joint_index[source], VERTICES),
+        "WEIGHTS_0": buffer.add(people[0].joint_weight[source], VERTICES),
     }
+    if textured:  # glTF's texture coordinates have their origin at the top left.
+        shared["TEXCOORD_0"] = buffer.add(np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1), VERTICES)
+    document |= {"meshes": [], "skins": [], "materials": []}
+    samplers: list[dict[str, Any]] = []
+    channels: list[dict[str, Any]] = []
+    for number, person in enumerate(people):
+        top, joints = _add_joints(nodes, person)
+        attributes = _shape(buffer, person.rest_vertices, data.faces, source) | shared
+        material = append(document["materials"], _material(person.name, COLOURS[number % len(COLOURS)]))
+        primitive = {"attributes": attributes, "indices": indices, "material": material}
+        mesh: dict[str, Any] = {"name": f"{person.name}_mesh", "primitives": [primitive]}
+        weights = np.zeros((len(person.turns), 0))
+        if options.correctives:
+            targets, weights = corrective_targets(person, body)
+            if len(targets):
+                primitive["targets"] = [{"POSITION": buffer.add(t[source], VERTICES, bounds=True)} for t in targets]
+                mesh |= {
+                    "weights": [0.0] * len(targets),
+                    "extras": {"targetNames": [f"corrective_{k}" for k in range(len(targets))]},
+                }
+        skin = {
+            "name": f"{person.name}_skin",
+            "inverseBindMatrices": buffer.add(_inverse_bind_matrices(person)),
+            "joints": joints,
+            "skeleton": joints[0],
+        }
+        shown = {
+            "name": f"{person.name}_body",
+            "mesh": append(document["meshes"], mesh),
+            "skin": append(document["skins"], skin),
+        }
+        # A skinned mesh ignores the nodes above it, so it belongs at the top of the scene.
+        roots += [top, append(nodes, shown)]
+        if len(person.turns) > 1:
+            tracks = [(joints[j], "rotation", q) for j, q in enumerate(_turns_over_time(person))]
+            tracks += [(joints[joint], "translation", places) for joint, places in person.moves.items()]
+            if weights.shape[1]:
+                tracks.append((roots[-1], "weights", weights.reshape(-1)))
+            times = buffer.add(person.times_s, bounds=True)
+            for node, what, values in tracks:
+                sampler = {"input": times, "output": buffer.add(values), "interpolation": "LINEAR"}
+                channels.append({"sampler": append(samplers, sampler), "target": {"node": node, "path": what}})
+    if channels:
+        document["animations"] = [{"name": motion.name, "samplers": samplers, "channels": channels}]
+
+
+def _shape(
+    buffer: Buffer,
+    vertices_m: Float[np.ndarray, "v 3"],
+    faces: Int[np.ndarray, "t 3"],
+    source: Int[np.ndarray, " n"],
+) -> dict[str, int]:
+    normals = vertex_normals(vertices_m, faces)
+    normals[~normals.any(axis=1)] = (0, 0, 1)  # A vertex without triangles; glTF wants unit length.
+    return {
+        "POSITION": buffer.add(vertices_m[source], VERTICES, bounds=True),
+        "NORMAL": buffer.add(normals[source], VERTICES),
+    }
+
+
+def _add_joints(nodes: list[dict[str, Any]], person: Armature) -> tuple[int, list[int]]:
+    """Append a person's node and joints: at rest where they will move, else posed. Return its index and theirs."""
+    still = len(person.turns) == 1
+    top = append(nodes, {"name": person.name, "children": []})
+    turns = quaternions_xyzw((person.turns[0] if still else person.rest_turns())[None])[0]
+    joints: list[int] = []
+    for joint, (label, parent) in enumerate(zip(person.names, person.parents, strict=True)):
+        place = person.moves[joint][0] if still and joint in person.moves else person.offsets[joint]
+        joints.append(append(nodes, {"name": label, "translation": place.tolist(), "rotation": turns[joint].tolist()}))
+        nodes[joints[parent] if parent >= 0 else top].setdefault("children", []).append(joints[joint])
+    return top, joints
+
+
+def _turns_over_time(person: Armature) -> Float[np.ndarray, "n f 4"]:
+    return quaternions_xyzw(person.turns).transpose(1, 0, 2)
+
+
+def _inverse_bind_matrices(person: Armature) -> Float[np.ndarray, "n 4 4"]:
+    """From the mesh at rest into each joint's axes. glTF stores columns first."""
+    matrices = np.tile(np.eye(4), (len(person.names), 1, 1))
+    matrices[:, :3, :3] = person.rest_axes
+    matrices[:, 3, :3] = -np.einsum("nji,nj->ni", person.rest_axes, person.rest_places)
+    return matrices
+
+
+def _add_camera(document: dict[str, Any], motion: Motion) -> None:
+    """glTF's camera looks along -z with y up."""
+    if motion.camera is None or not motion.width_px or not motion.height_px:
+        return
+    document["asset"]["extras"]["focal_px"] = motion.camera.focal_px
+    perspective = {
+        "aspectRatio": motion.width_px / motion.height_px,
+        "yfov": 2 * math.atan(motion.height_px / (2 * motion.camera.focal_px)),
+        "znear": 0.01,
+    }
+    document["cameras"] = [{"name": "picture_camera", "type": "perspective", "perspective": perspective}]
+    stands = motion.T_world_camera @ np.diag([1.0, -1.0, -1.0, 1.0])
+    node = {"name": "picture_camera", "camera": 0, "translation": stands[:3, 3].tolist()}
+    node["rotation"] = quaternions_xyzw(stands[None, None, :3, :3])[0, 0].tolist()
+    document["scenes"][0]["nodes"].append(append(document["nodes"], node))
 
 
 def _material(name: str, colour: tuple[float, float, float]) -> dict[str, Any]:
     factors = {"baseColorFactor": [*colour, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.8}
     return {"name": name, "pbrMetallicRoughness": factors}
-
-
-def _joint_nodes(nodes: list[dict[str, Any]], rig: Rig, name: str) -> tuple[int, list[int]]:
-    """Append a person's node and its 24 joints; return the person's index and the joints'."""
-    top = _append(nodes, {"name": name, "translation": rig.translation_m.tolist(), "children": []})
-    joints: list[int] = []
-    for joint, (label, parent) in enumerate(zip(rig.names, rig.parents, strict=True)):
-        offset = rig.rest_joints_m[joint] - (rig.rest_joints_m[parent] if parent >= 0 else 0)
-        turn = _quaternion_xyzw(rig.rotations[joint])
-        joints.append(_append(nodes, {"name": label, "translation": offset.tolist(), "rotation": turn.tolist()}))
-        nodes[joints[parent] if parent >= 0 else top].setdefault("children", []).append(joints[joint])
-    return top, joints
-
-
-def _quaternion_xyzw(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "4"]:
-    """Return glTF's quaternion of a rotation, by the eigenvector of Bar-Itzhack's symmetric matrix."""
-    m = rotation
-    k = np.array(
-        [
-            [m[0, 0] - m[1, 1] - m[2, 2], 0, 0, 0],
-            [m[1, 0] + m[0, 1], m[1, 1] - m[0, 0] - m[2, 2], 0, 0],
-            [m[2, 0] + m[0, 2], m[2, 1] + m[1, 2], m[2, 2] - m[0, 0] - m[1, 1], 0],
-            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], m[0, 0] + m[1, 1] + m[2, 2]],
-        ]
-    )
-    quaternion = np.linalg.eigh(k)[1][:, -1]  # eigh reads the lower triangle.
-    return quaternion if quaternion[3] >= 0 else -quaternion
-
-
-def _inverse_bind_matrices(rest_joints_m: Float[np.ndarray, "j 3"]) -> Float[np.ndarray, "j 4 4"]:
-    """Rest joints are not turned, so these only move each joint to the origin. glTF stores columns first."""
-    matrices = np.tile(np.eye(4, dtype=np.float32), (len(rest_joints_m), 1, 1))
-    matrices[:, 3, :3] = -rest_joints_m
-    return matrices
-
-
-def _append(items: list[dict[str, Any]], item: dict[str, Any]) -> int:
-    """Append and return the index, by which glTF's parts refer to each other."""
-    items.append(item)
-    return len(items) - 1
-
-
-class _Buffer:
-    """The binary part: arrays one after the other, with the views and accessors that describe them."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.views: list[dict[str, Any]] = []
-        self.accessors: list[dict[str, Any]] = []
-
-    def add(self, array: np.ndarray, target: int | None = None, *, bounds: bool = False) -> int:
-        """Append an array and return its accessor's index. Matrices are (n, 4, 4), vectors (n, k), indices (f, 3)."""
-        kinds = {"f4": FLOAT, "u1": UNSIGNED_BYTE, "u2": UNSIGNED_SHORT, "u4": UNSIGNED_INT}
-        if target == TRIANGLES:
-            array, kind = array.reshape(-1), "SCALAR"
-        else:
-            kind = "MAT4" if array.ndim == 3 else f"VEC{array.shape[1]}"
-        view: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.data), "byteLength": array.nbytes}
-        if target is not None:
-            view["target"] = target
-        self.data += np.ascontiguousarray(array).tobytes()
-        self.data += b"\0" * (-len(self.data) % 4)
-        accessor: dict[str, Any] = {
-            "bufferView": _append(self.views, view),
-            "componentType": kinds[array.dtype.str[1:]],
-            "count": len(array),
-            "type": kind,
-        }
-        if bounds:
-            accessor |= {"min": array.min(axis=0).tolist(), "max": array.max(axis=0).tolist()}
-        return _append(self.accessors, accessor)
-
-
-def _container(document: dict[str, Any], binary: bytes) -> bytes:
-    """Return header, JSON chunk and binary chunk, each padded to four bytes."""
-    text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text
-    if binary:
-        chunks += struct.pack("<I4s", len(binary), b"BIN\0") + binary
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks

@@ -7,17 +7,16 @@ with picture size, camera, model, terms, versions. Nothing in it is pickled.
 """
 
 import json
-import zlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from monobody.camera import Camera
 from monobody.data.crop import Crop
 from monobody.errors import UserError
+from monobody.export.safe_npz import damaged, facts_in, read_arrays, typed
 from monobody.files import atomic_write
 from monobody.scene import Hypothesis, Person, Scene
 
@@ -82,25 +81,60 @@ def read_npz(path: str | Path, body: "Body | None" = None) -> Scene:
     Raises:
         UserError: the file is missing, damaged, or no scene.
     """
+    return scene_from(read_arrays(path, "scene"), path, body)
+
+
+def scene_from(arrays: dict[str, np.ndarray], path: str | Path, body: "Body | None" = None) -> Scene:
+    """Build the scene from a file's arrays.
+
+    Raises:
+        UserError: they are no scene's, or a number is not finite.
+    """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        facts = json.loads(str(arrays.pop("facts")))
-        if facts.pop("format") != FORMAT:
+        facts = facts_in(arrays)
+        if facts["format"] != FORMAT:
             raise ValueError("unknown format")
-        people = tuple(_person(arrays, index) for index in range(len(arrays["theta"])))
-        camera = facts.pop("camera")
-        facts["camera"] = Camera(**{**camera, "principal_px": tuple(camera["principal_px"])})
-        facts["notes"] = tuple(facts["notes"])
-        return Scene(people=people, body=body, **facts)
-    except FileNotFoundError:
-        raise UserError(f"There is no scene file {path}.") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} is damaged or no scene: write it anew with `monobody predict --save npz`.") from error
+        known = typed(facts, name=str, width_px=int, height_px=int, body_digest=str, model=str, terms=str)
+        typed(facts, versions=dict, notes=list, camera=dict)
+        for key in ("theta", "rotations", "translation_m", "weight", "box_px", "score", "crop"):
+            if not np.isfinite(arrays[key]).all():
+                raise UserError(f"{path}: {key} has a number that is not finite. Predict again.")
+        count = len(arrays["theta"])
+        if any(len(array) != count for array in arrays.values()):
+            raise ValueError("arrays of different numbers of people")
+        return Scene(
+            people=tuple(_person(arrays, index) for index in range(count)),
+            camera=camera_from(facts["camera"]),
+            versions={str(key): str(value) for key, value in facts["versions"].items()},
+            notes=tuple(str(note) for note in facts["notes"]),
+            body=body,
+            **known,
+        )
+    except UserError:
+        raise
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise damaged(path, "scene") from error
+
+
+def camera_from(facts: dict[str, Any]) -> Camera:
+    """Return a camera from its facts.
+
+    Raises:
+        KeyError, TypeError, ValueError: they are no camera's.
+    """
+    x, y = (float(value) for value in facts["principal_px"])
+    focal_px, source = float(facts["focal_px"]), facts["source"]
+    if not focal_px > 0 or source not in ("user", "exif", "default"):
+        raise ValueError("no camera")
+    return Camera(focal_px=focal_px, principal_px=(x, y), source=source)
 
 
 def _person(arrays: dict[str, np.ndarray], index: int) -> Person:
     """Build the person with this index from the file's arrays."""
+    shapes = {"theta": (85,), "rotations": (24, 3, 3), "translation_m": (3,), "weight": ()}
+    for key, shape in shapes.items():
+        if arrays[key].shape[2:] != shape or arrays[key].shape[1] != arrays["theta"].shape[1]:
+            raise ValueError(f"{key} has another shape")
     prefixes = ("joints_cam_m.", "joints_px.")
     hypotheses = tuple(
         Hypothesis(
