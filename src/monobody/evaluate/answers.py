@@ -67,9 +67,9 @@ def ask_about(
             write_predictions(lot, folder / LOTS / f"{start:08d}.npz")
         kept.append(lot)
     predictions = joined(kept)
-    if folder is not None and done < total:
+    if folder is not None and (done < total or not (folder / FILE).is_file()):
         write_predictions(predictions, folder / FILE)
-        shutil.rmtree(folder / LOTS)
+        shutil.rmtree(folder / LOTS, ignore_errors=True)
     return predictions.of(slice(0, total))
 
 
@@ -163,11 +163,13 @@ def given_crop(crop: Crop) -> Detection:
 
 
 def _kept(folder: Path, names: Sequence[str], made_with: str) -> list[Predictions]:
-    """Return the answers about the first people that an earlier run has left."""
-    files = [folder / FILE] if (folder / FILE).is_file() else sorted((folder / LOTS).glob("*.npz"))
+    """Return the answers about the first people that earlier runs have left: the whole file, then lots that go on."""
+    lots = {int(file.stem): file for file in (folder / LOTS).glob("*.npz")}
     parts: list[Predictions] = []
-    done = 0
-    for file in files:
+    file, done = folder / FILE, 0
+    if not file.is_file():
+        file = lots.get(0)
+    while file is not None and done < len(names):
         part = read_predictions(file)
         both = min(len(part.names), len(names) - done)
         if part.made_with != made_with or part.names[:both] != tuple(names[done : done + both]):
@@ -177,6 +179,5 @@ def _kept(folder: Path, names: Sequence[str], made_with: str) -> list[Prediction
             )
         parts.append(part)
         done += len(part.names)
-        if done >= len(names):
-            break
+        file = lots.get(done)
     return parts

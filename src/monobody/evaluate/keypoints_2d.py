@@ -38,6 +38,11 @@ BOXES = (
     "about the person's visible clicked joints, wider by a tenth of the larger side all round; models that look for "
     "the person do so within it"
 )
+CAMERA = (
+    "Nobody knows the photos' cameras. Models that answer with HMR's weak-perspective camera are seen through it; "
+    "`monobody predict` guesses a perspective camera instead, in which the same bodies fit less closely."
+)
+"""What all protocols on photos have to say of cameras."""
 PEOPLE = {
     "validation": "the 500 photos of LSP Extended that no training of ours sees (assets/lsp_extended_validation.txt)",
     "all": "all 10,000 photos of LSP Extended; our models have trained on 9,500 of them",
@@ -79,6 +84,7 @@ def protocol(name: str, *, variant: str | None = None, body: str | Path | None =
         notes=(
             "PCK has as many forms as papers: LSP's tables divide by the torso, MPII's by the head box, Yang & Ramanan "
             "by the person's box. Numbers of different columns cannot be compared.",
+            CAMERA,
         ),
     )
 

@@ -24,6 +24,7 @@ from monobody.evaluate.bodies import body_of, drawn_parts, vertices_cam_m
 from monobody.evaluate.choices import Pick, picks
 from monobody.evaluate.keypoints_2d import (
     BOXES,
+    CAMERA,
     box_shares,
     by_joint,
     clicked_people,
@@ -93,6 +94,7 @@ def protocol(name: str = "lsp", *, variant: str | None = None, body: str | Path 
             "15 % of the upper arm beyond the shoulder joint (render/parts.py).",
             "An oracle chooses among hypotheses by the clicked joints, not by the masks; joints chosen one by one make "
             "no body to draw.",
+            CAMERA,
         ),
     )
 
@@ -164,7 +166,7 @@ def measure(
         joint_errors=dict(zip(names, (100 * chosen[0].joints(off)).T, strict=True)),
         joint_unit="% of the box",
         breakdown={
-            "part": by_part(shown[1].sum(0)),
+            "part": by_part(shown[1]),
             "joint": by_joint({key: outcomes[0][key] for key in ("pck_0.1", "pck_0.05")}, visible, names),
         },
         facts={"visible_joints": int(visible.sum()), "pixels": int(shown[0].sum()), "body": body.digest},
@@ -198,11 +200,11 @@ def numbers_of(fg: Int[np.ndarray, "3 3"], parts: Int[np.ndarray, "8 8"]) -> Num
     }
 
 
-def by_part(parts: Int[np.ndarray, "8 8"]) -> dict[str, dict[str, float]]:
-    """Return each part's F1; ``count`` is its true pixels."""
-    scores, pixels = segmentation_f1(parts), parts.sum(1)
+def by_part(parts: Int[np.ndarray, "n 8 8"]) -> dict[str, dict[str, float]]:
+    """Return each part's F1 over the whole set; ``count`` is how many people it was drawn on."""
+    scores, people = segmentation_f1(parts.sum(0)), (parts.sum(2) > 0).sum(0)
     return {
-        label: {"parts_f1": float(scores[number]), "count": int(pixels[number])} for number, label in enumerate(LABELS)
+        label: {"parts_f1": float(scores[number]), "count": int(people[number])} for number, label in enumerate(LABELS)
     }
 
 

@@ -30,13 +30,14 @@ from monobody.errors import UserError
 from monobody.evaluate.bodies import body_of, has_bodies
 from monobody.evaluate.choices import picks
 from monobody.evaluate.keypoints_2d import outcomes_of, per_person, pooled
+from monobody.evaluate.measure_3d import errors_about_root, errors_after_similarity
 from monobody.evaluate.predictions import Predictions, as_joints
 from monobody.evaluate.protocol import Column, EvaluationSet, Protocol, Result, Row
 from monobody.evaluate.protocols import chosen_variant
 from monobody.evaluate.quick import SYNTHETIC
 from monobody.evaluate.true_people import truth_of
 from monobody.evaluate.whole_bodies import Values, compare_bodies
-from monobody.metrics import auc_3d, joint_errors_mm, mpjpe, n_mpjpe, pa_mpjpe, pck_3d
+from monobody.metrics import LSP_HIPS, auc_3d, joint_errors_mm, mpjpe, n_mpjpe, pck_3d
 
 COLUMNS = (
     Column(key="mpjpe_mm", heading="MPJPE mm", better="lower"),
@@ -81,8 +82,10 @@ def protocol(name: str = "synthetic", *, variant: str | None = None, body: str |
         open=open_synthetic,
         measure=partial(measure, body_path=body),
         notes=(
-            "The shipped people's camera is not told to the model, and the focal length of the picture's diagonal is "
-            "assumed; people of one's own come with theirs.",
+            "The shipped people's cameras are not told: models that answer with HMR's weak-perspective camera are seen "
+            "through that one. People of one's own come with their cameras, and are seen through these.",
+            "Of several hypotheses the oracle takes the one of the least MPJPE, and for PA-MPJPE that of the least "
+            "PA-MPJPE; joints taken one by one make no body to compare.",
             "IoU is of bare bodies: a perfect body has 100 %. Against the mask of a dressed person nobody has.",
             "Poses and pictures are rendered: such numbers are not those of photos, nor of Human3.6M.",
         ),
@@ -139,10 +142,11 @@ def measure(
     true_m = people.truth["joints_cam_m"].astype(np.float64)
     found_px = None if predictions.joints_px is None else as_joints(predictions, "lsp14", "joints_px")
     body = body_of(predictions, body_path) if has_bodies(predictions) else None
-    errors_mm = joint_errors_mm(found_m, true_m[:, None])
+    errors_mm, aligned_mm = errors_about_root(found_m, true_m, LSP_HIPS), errors_after_similarity(found_m, true_m)
     rows, tables = [], []
-    for pick in picks(predictions, errors_mm):
-        values = of_joints(pick.joints(found_m), true_m)
+    # What a similarity leaves is chosen for by itself, as in the other protocols; all else goes by MPJPE.
+    for pick, aligned in zip(picks(predictions, errors_mm), picks(predictions, aligned_mm), strict=True):
+        values = of_joints(pick.joints(found_m), true_m) | {"pa_mpjpe_mm": aligned.joints(aligned_mm).mean(1)}
         outcomes = {}
         if found_px is not None:
             seen = outcomes_of(pick.joints(found_px), people.truth["keypoints_px"], people.truth["visible"], "lsp14")
@@ -176,11 +180,10 @@ def measure(
 
 
 def of_joints(found_m: Float[np.ndarray, "n 14 3"], true_m: Float[np.ndarray, "n 14 3"]) -> Values:
-    """Return the columns of 3D joints."""
+    """Return the columns of 3D joints with the hips aligned."""
     errors_mm = joint_errors_mm(found_m, true_m)
     return {
         "mpjpe_mm": mpjpe(found_m, true_m),
-        "pa_mpjpe_mm": pa_mpjpe(found_m, true_m),
         "n_mpjpe_mm": n_mpjpe(found_m, true_m),
         "pck_3d": pck_3d(errors_mm),
         "auc_3d": auc_3d(errors_mm),
