@@ -197,6 +197,14 @@ def test_what_is_not_finite_stays_so_and_stays_with_its_person(measure, broken: 
         torch.testing.assert_close(error[[0, 2]], clean[[0, 2]])
 
 
+def test_nobody_is_laid_upon_what_is_not_finite() -> None:
+    target = people(2, seed=1)
+    target[1, 3, 0] = torch.inf
+    aligned = align(people(2), target)
+    assert aligned[0].isfinite().all()
+    assert aligned[1].isnan().all()
+
+
 @pytest.mark.parametrize("measure", [mpjpe, n_mpjpe])
 def test_a_person_without_a_known_root_has_no_error(measure) -> None:
     counted = torch.ones(2, 14, dtype=torch.bool)

@@ -25,7 +25,7 @@ def pck(
     visible: Bool[Either, "*b k"],
     *,
     threshold: float,
-    counted: Bool[Either, "*b k"] | None = None,
+    counted: Bool[Either, "*#b k"] | None = None,
 ) -> Float[Kind, ""]:
     """Return the per cent of all visible joints that lie within ``threshold`` of the person's size from their target.
 
@@ -45,7 +45,7 @@ def pckh(
     threshold: float = 0.5,
     head: tuple[int, int] = LSP_NECK_AND_HEAD_TOP,
     head_length: Float[Either, "*b"] | None = None,
-    counted: Bool[Either, "*b k"] | None = None,
+    counted: Bool[Either, "*#b k"] | None = None,
 ) -> Float[Kind, ""]:
     """Return the per cent of visible joints within ``threshold`` head lengths of their target.
 
@@ -68,7 +68,7 @@ def torso_pck(
     *,
     threshold: float = 0.2,
     torso: tuple[int, int] = LSP_TORSO,
-    counted: Bool[Either, "*b k"] | None = None,
+    counted: Bool[Either, "*#b k"] | None = None,
 ) -> Float[Kind, ""]:
     """Return the per cent of visible joints within ``threshold`` torso lengths of their target.
 

@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float
 
 from monobody.metrics.tensors import Either, Kind, answer, mean_of, real
 
-AUC_THRESHOLDS_MM = tuple(range(0, 151, 5))
+AUC_THRESHOLDS_MM = tuple(5.0 * number for number in range(31))
 """The 31 thresholds of the area under the curve."""
 
 
 def pck_3d(
-    errors_mm: Float[Kind, "*b k"], threshold_mm: float = 150.0, *, counted: Bool[Either, "*b k"] | None = None
+    errors_mm: Float[Kind, "*b k"], threshold_mm: float = 150.0, *, counted: Bool[Either, "*#b k"] | None = None
 ) -> Float[Kind, "*b"]:
     """Return the per cent of each person's joints whose error is strictly below the threshold.
 
@@ -24,7 +24,7 @@ def pck_3d(
     return answer(100 * mean_of(_below(errors, threshold_mm), counted), errors_mm)
 
 
-def auc_3d(errors_mm: Float[Kind, "*b k"], *, counted: Bool[Either, "*b k"] | None = None) -> Float[Kind, "*b"]:
+def auc_3d(errors_mm: Float[Kind, "*b k"], *, counted: Bool[Either, "*#b k"] | None = None) -> Float[Kind, "*b"]:
     """Return the mean of :func:`pck_3d` over the thresholds 0, 5, ..., 150 mm.
 
     Nothing is strictly below 0 mm, so that perfect joints have 100 * 30 / 31 = 96.77 %.

@@ -18,10 +18,10 @@ LSP_HIPS = (2, 3)
 
 def joint_errors_mm(
     predicted_m: Float[Kind, "*b k 3"],
-    target_m: Float[Kind, "*b k 3"],
+    target_m: Float[Kind, "*#b k 3"],
     *,
     root: Sequence[int] | None = LSP_HIPS,
-    counted: Bool[Either, "*b k"] | None = None,
+    counted: Bool[Either, "*#b k"] | None = None,
 ) -> Float[Kind, "*b k"]:
     """Return each joint's distance in mm after the mean of the ``root`` joints was moved to the origin.
 
@@ -42,10 +42,10 @@ def joint_errors_mm(
 
 def mpjpe(
     predicted_m: Float[Kind, "*b k 3"],
-    target_m: Float[Kind, "*b k 3"],
+    target_m: Float[Kind, "*#b k 3"],
     *,
     root: Sequence[int] | None = LSP_HIPS,
-    counted: Bool[Either, "*b k"] | None = None,
+    counted: Bool[Either, "*#b k"] | None = None,
 ) -> Float[Kind, "*b"]:
     """Return the mean per-joint position error of each person, in mm; the root joints are among those averaged."""
     errors = joint_errors_mm(real(predicted_m), real(target_m), root=root, counted=counted)
@@ -54,10 +54,10 @@ def mpjpe(
 
 def n_mpjpe(
     predicted_m: Float[Kind, "*b k 3"],
-    target_m: Float[Kind, "*b k 3"],
+    target_m: Float[Kind, "*#b k 3"],
     *,
     root: Sequence[int] | None = LSP_HIPS,
-    counted: Bool[Either, "*b k"] | None = None,
+    counted: Bool[Either, "*#b k"] | None = None,
 ) -> Float[Kind, "*b"]:
     """Return the mean per-joint error of each person in mm that the best size leaves, the roots laid upon each other.
 
@@ -77,9 +77,9 @@ def n_mpjpe(
 
 def pa_mpjpe(
     predicted_m: Float[Kind, "*b k 3"],
-    target_m: Float[Kind, "*b k 3"],
+    target_m: Float[Kind, "*#b k 3"],
     *,
-    counted: Bool[Either, "*b k"] | None = None,
+    counted: Bool[Either, "*#b k"] | None = None,
 ) -> Float[Kind, "*b"]:
     """Return the mean per-joint error of each person in mm that the best similarity transform leaves.
 
@@ -99,9 +99,9 @@ def centred(points: Float[Kind, "*b k 3"], *, root: Sequence[int] = LSP_HIPS) ->
 
 def resized(
     source: Float[Kind, "*b k 3"],
-    target: Float[Kind, "*b k 3"],
+    target: Float[Kind, "*#b k 3"],
     *,
-    counted: Bool[Either, "*b k"] | None = None,
+    counted: Bool[Either, "*#b k"] | None = None,
 ) -> Float[Kind, "*b k 3"]:
     """Return ``source`` times the number that brings it nearest to ``target`` in the sense of least squares.
 
@@ -118,9 +118,9 @@ def resized(
 
 def align(
     source: Float[Kind, "*b k 3"],
-    target: Float[Kind, "*b k 3"],
+    target: Float[Kind, "*#b k 3"],
     *,
-    counted: Bool[Either, "*b k"] | None = None,
+    counted: Bool[Either, "*#b k"] | None = None,
     scaled: bool = True,
 ) -> Float[Kind, "*b k 3"]:
     """Return ``source`` moved, turned and scaled to be nearest to ``target`` in the sense of least squares.
@@ -142,7 +142,7 @@ def align(
     finite = (source_mean + target_mean).isfinite().all(-1, keepdim=True)
     seen_x = torch.where(mask & finite, x, 0.0)
     seen_y = torch.where(mask & finite, y - target_mean, 0.0)
-    # No products of matrices: they round differently in batches of another size.
+    # Not by products of matrices, whose order of additions is not ours to say.
     u, singular, vt = torch.linalg.svd(total(seen_y.mT[..., :, None, :] * seen_x.mT[..., None, :, :]))
     signs = torch.ones_like(singular)
     signs[..., 2] = torch.where(torch.linalg.det(u) * torch.linalg.det(vt) < 0, -1.0, 1.0)

@@ -8,7 +8,7 @@ paper is silent: pixels of the true label 255 count as background for accuracy, 
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from monobody.metrics.tensors import Kind, answer, integers, truth
@@ -18,8 +18,8 @@ IGNORED = 255
 
 
 def segmentation_counts(
-    predicted: Int[Kind, "*b h w"], target: Int[Kind, "*b h w"], *, classes: int
-) -> Int[Kind, "*b classes+1 classes+1"]:
+    predicted: Shaped[Kind, "*b h w"], target: Shaped[Kind, "*b h w"], *, classes: int
+) -> Int[Kind, "*b {classes}+1 {classes}+1"]:
     """Return how many pixels of each true label (row) were given each label (column), for each picture.
 
     Label 0 is background; the last row and column are of pixels with the label 255. Boolean maps have two classes.

@@ -12,7 +12,7 @@ from monobody.metrics.tensors import Either, Kind, answer, length, mean_of, real
 
 def pve(
     predicted_m: Float[Kind, "*b v 3"],
-    target_m: Float[Kind, "*b v 3"],
+    target_m: Float[Kind, "*#b v 3"],
     *,
     roots_m: tuple[Float[Either, "*b 3"], Float[Either, "*b 3"]] | None = None,
 ) -> Float[Kind, "*b"]:
@@ -26,7 +26,7 @@ def pve(
 
 def area_pve(
     predicted_m: Float[Kind, "*b v 3"],
-    target_m: Float[Kind, "*b v 3"],
+    target_m: Float[Kind, "*#b v 3"],
     faces: Int[Either, "f 3"],
     *,
     roots_m: tuple[Float[Either, "*b 3"], Float[Either, "*b 3"]] | None = None,
@@ -42,7 +42,7 @@ def area_pve(
 
 def vertex_errors_mm(
     predicted_m: Float[Kind, "*b v 3"],
-    target_m: Float[Kind, "*b v 3"],
+    target_m: Float[Kind, "*#b v 3"],
     *,
     roots_m: tuple[Float[Either, "*b 3"], Float[Either, "*b 3"]] | None = None,
 ) -> Float[Kind, "*b v"]:
