@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from results import column, people, protocol, published, result
 
+from monobody.evaluate.markdown import to_markdown
 from monobody.evaluate.page import embedded, page, table, text
 from monobody.evaluate.protocol import Row
-from monobody.evaluate.report import print_result, statement, to_json, to_markdown, write_report
+from monobody.evaluate.report import to_json, write_report
 from monobody.evaluate.report_page import report_page
+from monobody.evaluate.rows import statement
+from monobody.evaluate.terminal import print_result
 
 HOSTILE = '<script>alert("1")</script> | `x` & "quotes"'
 VOID = {"meta", "img", "input", "br", "link", "hr"}
@@ -151,6 +154,21 @@ def test_the_terminal_has_statement_rows_sources_and_warning(capsys: pytest.Capt
     ):  # fmt: skip
         assert expected in printed
     assert printed.index("mid-hips") < printed.index("110.0") < printed.index("88.0")
+
+
+def test_wide_tables_are_printed_in_parts_and_lose_no_column(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    columns = tuple(replace(column(), key=f"k{n}", heading=f"number {n:02d} mm") for n in range(12))
+    rows = (replace(result([1.0]).rows[0], numbers={f"k{n}": 100.0 + n for n in range(12)}),)
+    wide = replace(result([1.0]), rows=rows, protocol=protocol(columns=columns, headline="k0"), breakdown={})
+    print_result(wide, Console(width=80))
+    printed = capsys.readouterr().out
+    for n in range(12):
+        assert f"number {n:02d} mm" in printed
+        assert f"{100 + n}.0" in printed
+    assert printed.count(" ours ") >= 3
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_markup_in_names_is_text_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

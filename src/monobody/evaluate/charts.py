@@ -12,7 +12,7 @@ import numpy as np
 
 from monobody.evaluate.page import text
 from monobody.evaluate.protocol import Column, Result
-from monobody.evaluate.report import joint_means, shown
+from monobody.evaluate.rows import joint_means, shown
 
 WIDTH, NUMBERS = 400, 82
 """Of the drawing, and of the room for numbers on its right, in its own units."""

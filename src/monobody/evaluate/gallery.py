@@ -15,7 +15,7 @@ from monobody.evaluate.charts import headline, with_unit
 from monobody.evaluate.gallery_page import Item, gallery_page
 from monobody.evaluate.portrait import Portraits
 from monobody.evaluate.protocol import Result
-from monobody.evaluate.report import answers, shown
+from monobody.evaluate.rows import answers, shown
 from monobody.files import atomic_write
 
 TILE_PX = 168

@@ -9,7 +9,7 @@ import numpy as np
 from monobody.evaluate.charts import headline, result_charts, with_unit
 from monobody.evaluate.page import data_uri, definitions, page, table, text
 from monobody.evaluate.protocol import Result
-from monobody.evaluate.report import breakdown_table, fact, statement, text_table
+from monobody.evaluate.rows import breakdown_table, fact, statement, text_table
 
 if TYPE_CHECKING:
     from monobody.evaluate.percentiles import Pick

@@ -17,7 +17,8 @@ from monobody.evaluate.people import first
 from monobody.evaluate.predictions import Predictions, ensure_of, read_predictions
 from monobody.evaluate.protocol import EvaluationSet, Protocol, Result
 from monobody.evaluate.protocols import find_protocol
-from monobody.evaluate.report import print_result, to_json, write_report
+from monobody.evaluate.report import to_json, write_report
+from monobody.evaluate.terminal import print_result
 from monobody.files import atomic_write, sha256_of
 
 GALLERY_AT_MOST = 1_000

@@ -19,7 +19,7 @@ from monobody.evaluate.gallery import draw_strips, remove_others
 from monobody.evaluate.gallery_page import Item, gallery_page
 from monobody.evaluate.portrait import Portraits
 from monobody.evaluate.protocol import Result
-from monobody.evaluate.report import shown
+from monobody.evaluate.rows import shown
 from monobody.files import atomic_write
 
 TILE_PX = 168
