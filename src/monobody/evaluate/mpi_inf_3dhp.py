@@ -157,7 +157,7 @@ def _measure(protocol: Protocol, people: EvaluationSet, predictions: Predictions
             people,
             predictions,
             each_by_itself(errors, predictions),
-            NAMES[:among],
+            NAMES[: errors["as it is"].shape[-1]],
             partial(_summary, pck_over=pck_over, mpjpe_over=mpjpe_over),
             order={"activity": ACTIVITIES, "sequence": tuple(FRAMES)},
         )
