@@ -20,6 +20,7 @@ def evaluate(
     root: Annotated[Path | None, arg(aliases=["--data"])] = None,
     variant: str | None = None,
     model: str | None = None,
+    against: str | None = None,
     body: Path | None = None,
     predictions: Path | None = None,
     out: Annotated[Path | None, arg(aliases=["-o"])] = None,
@@ -46,6 +47,7 @@ def evaluate(
             lsp_extended/, ablation: a training folder; else $MONOBODY_DATA itself.
         variant: Which of several protocols of that name; a wrong one lists them.
         model: A name from `monobody models`, or a weights file.
+        against: A second model, weights or predictions file (.npz): both are measured, and shown on the same people.
         body: The body file that model or predictions were made with, where that is not the shipped one.
         predictions: A file of somebody's predictions to measure, instead of a model.
         out: Folder for predictions and report; a stopped run goes on in it. Else runs/ and the protocol's name.
@@ -61,6 +63,7 @@ def evaluate(
         _ensure_left_out(protocol, minutes=minutes)
     if protocol in ("quick", "ablation"):
         _ensure_left_out(protocol, variant=variant, body=body, predictions=predictions, partial=partial or None)
+        _ensure_left_out(protocol, against=against)
         _ensure_left_out(protocol, gallery=gallery or None, no_pictures=no_pictures or None)
     if protocol == "ablation":
         from monobody.evaluate.ablation import Settings, evaluate_ablation
@@ -82,6 +85,26 @@ def evaluate(
 
     folder = out or run.usual_folder(protocol, variant, model, predictions)
     ensure_writable(folder)
+    if against is not None:
+        from monobody.evaluate.against import evaluate_against
+        from monobody.hub import DEFAULT_MODEL
+
+        _ensure_left_out("--against", json=json, gallery=gallery or None, no_pictures=no_pictures or None)
+        if predictions is not None and model is not None:
+            raise UserError("Give a model, or a file of predictions, not both.")
+        evaluate_against(
+            protocol,
+            predictions or model or DEFAULT_MODEL,
+            against,
+            out=folder if out else folder.with_name(f"{folder.name}-against-{Path(against).stem}"),
+            root=root or usual_root(protocol, known_data()),
+            variant=variant,
+            body=body,
+            device=device,
+            limit=limit,
+            partial=partial,
+        )
+        return OK
     run.evaluate(
         protocol,
         root=root or usual_root(protocol, known_data()),

@@ -147,18 +147,23 @@ class Portraits:
     ) -> UInt8[np.ndarray, "s s 3"]:
         """Draw the body into the cut-out by the picture's camera, moved and scaled along; or the joints."""
         given = self.predictions
-        focal_px, principal_px = given.focal_px, given.principal_px
-        placed = vertices_m is not None and given.translation_m is not None
-        if self.body is not None and placed and focal_px is not None and principal_px is not None:
-            x, y = (principal_px[index] - corner) * scale
-            camera = Camera(
-                focal_px=float(focal_px[index]) * scale, principal_px=(float(x), float(y)), source="default"
-            )
+        camera = self._camera(index, corner, scale)
+        if self.body is not None and vertices_m is not None and camera is not None:
             return draw_overlay(seen, [vertices_m], self.body.data.faces, camera)
         if given.joints_px is None:
             return seen
         points = (given.joints_px[index, hypothesis].astype(np.float64) - corner) * scale
         return draw_sticks(seen, points, SKELETONS[given.joint_set].bones, colour=CORAL)
+
+    def _camera(self, index: int, corner: Float[np.ndarray, "2"], scale: float) -> Camera | None:
+        """Return the picture's camera as it sees the cut-out; None where bodies have no place before it."""
+        given = self.predictions
+        if given.translation_m is None or given.focal_px is None or given.principal_px is None:
+            return None
+        x, y = (given.principal_px[index] - corner) * scale
+        return Camera(
+            focal_px=float(given.focal_px[index]) * scale, principal_px=(float(x), float(y)), source="default"
+        )
 
     def _side(
         self, index: int, hypothesis: int, vertices_m: Float[np.ndarray, "v 3"] | None, sample: Sample, size_px: int

@@ -34,9 +34,8 @@ def draw_sticks(
     from PIL import Image, ImageDraw
 
     height, width = picture.shape[:2]
-    drawn = np.isfinite(points_px).all(axis=-1).tolist()
-    if shown is not None:
-        drawn = [finite and bool(wanted) for finite, wanted in zip(drawn, shown, strict=True)]
+    wanted = np.ones(len(points_px), bool) if shown is None else np.asarray(shown, bool)
+    drawn = np.logical_and(wanted, np.isfinite(points_px).all(axis=-1))
     enlarged = Image.fromarray(picture).resize((_FINER * width, _FINER * height), Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(enlarged)
     # Far beyond the picture nothing is seen, and integers would overflow.
