@@ -22,7 +22,8 @@ from monobody.render.silhouette import Outline, silhouette
 
 SETS = ("lsp14", "cocoplus19", "smpl24", "h36m17", "coco17")
 FOCAL, PRINCIPAL = 800.0, (250.0, 250.0)
-QUICK = Settings(orientations=1, stages=(Stage(evaluations=40, prior=1, outlier=0.2),))
+ONE = (Stage(evaluations=40, prior=1, outlier=0.2),)
+QUICK = Settings(orientations=1, stages=ONE, start_stages=ONE)
 
 
 class People:
@@ -147,7 +148,7 @@ def test_confidence_weighs_and_outliers_do_not_pull(people: People, body: Body, 
         keypoints, say = given.keypoints_px.clone(), given.confidence.clone()
         keypoints[:, wrist, 0] += shift * size
         say[:, wrist] = confidence
-        settings = replace(QUICK, stages=(Stage(evaluations=60, prior=1, outlier=outlier),))
+        settings = replace(QUICK, start_stages=(Stage(evaluations=60, prior=1, outlier=outlier),))
         fits = fit_bodies(replace(given, keypoints_px=keypoints, confidence=say), body, start=start, settings=settings)
         placed = joints(fits.rotations, fits.betas)["cocoplus19"] + fits.translation_m[:, None]
         seen = project(placed, people.focal_px, people.principal_px)
@@ -191,9 +192,9 @@ def test_a_silhouette_tells_how_stout_somebody_is(people: People, body: Body):
     start = people.start(0.05, rows)
     with_masks = replace(keypoints, masks=masks)
     plain = fit_bodies(
-        with_masks, body, start=start, settings=Settings(stages=(Stage(evaluations=80, prior=1, outlier=0.1),))
+        with_masks, body, start=start, settings=Settings(start_stages=(Stage(evaluations=80, prior=1, outlier=0.1),))
     )
-    filled = fit_bodies(with_masks, body, start=start, settings=Settings(stages=stages))
+    filled = fit_bodies(with_masks, body, start=start, settings=Settings(start_stages=stages))
     assert (filled.silhouette_iou > plain.silhouette_iou).all()
     assert filled.silhouette_iou.min() > 0.9
 

@@ -50,7 +50,7 @@ def fit_bodies(
             bodies, rest = first_bodies(rows, solver), settings.stages[1:]
             bodies = _best_orientation(bodies, rows, solver, settings.stages[0])
         else:
-            bodies, rest = started_bodies(start, rows, solver), settings.stages
+            bodies, rest = started_bodies(start, rows, solver), settings.start_stages
     person = torch.arange(rows.count)
     if evidence.frames is not None:
         person = evidence.frames.person.unique(return_inverse=True)[1]

@@ -16,6 +16,8 @@ from monobody.fit.variables import Bodies
 _PASSES = 5
 _SKIN = 1.12
 """A standing body from sole to crown over the height from its lowest to its highest joint."""
+_FARTHEST_FACTOR = 1.6
+"""A depth that leaves the bones' by more than this factor is thought to be an accident of a wrong pose."""
 _OUTLIER = 0.2
 """Keypoints farther off than this share of the person's size do not place a given body."""
 
@@ -107,7 +109,10 @@ def place_by_keypoints(
         normal[:, 2, 2] += tiny
         right[:, 2] += tiny * depth_m
         place = torch.linalg.solve(normal.double(), right.double()[..., None])[..., 0].to(place)
-        place = torch.cat([place[:, :2], place[:, 2:].clamp_min(terms.NEAREST_M)], dim=1)
+        depth = place[:, 2].clamp(depth_m / _FARTHEST_FACTOR, depth_m * _FARTHEST_FACTOR)
+        # For the depth that is kept, where on the way to the camera the points are best.
+        across = constants + rays * depth[:, None, None]
+        place = torch.cat([(weight[..., None] * across).sum(1) / weight.sum(1, keepdim=True), depth[:, None]], dim=1)
         off = cameras.project(points_m + place[:, None]) - known.points_px
         share = off.square().sum(-1) / (_OUTLIER * known.size_px[:, None]).square()
         say = known.confidence / (1 + share).square()
