@@ -314,6 +314,13 @@ def test_one_call_leaves_everything(tmp_path: Path) -> None:
     assert "gallery.html" not in (tmp_path / "b" / "report.html").read_text()
 
 
+def test_protocols_whose_headline_nobody_has_alone_are_reported_without_people(tmp_path: Path) -> None:
+    samples, predictions = people(1)
+    measured = result([5.0], protocol=protocol(headline="pck_percent"))
+    written = write_report(measured, tmp_path, samples=samples, predictions=predictions)
+    assert [path.name for path in written] == ["result.json", "result.md", "report.html"]
+
+
 def test_people_without_any_number_still_have_a_report(tmp_path: Path) -> None:
     samples, predictions = people(2)
     written = write_report(result([math.nan, math.nan]), tmp_path, samples=samples, predictions=predictions)

@@ -54,7 +54,7 @@ def write_report(
         _write(folder / "result.json", json.dumps(to_json(result), indent=1, allow_nan=False, ensure_ascii=False)),
         _write(folder / "result.md", to_markdown(result)),
     ]
-    if samples is not None and predictions is not None and result.errors:
+    if samples is not None and predictions is not None and result.protocol.headline in result.errors:
         from monobody.evaluate.gallery import write_gallery
         from monobody.evaluate.percentiles import choose, draw_percentiles
         from monobody.evaluate.portrait import Portraits
