@@ -21,12 +21,13 @@ from monobody.image import read_image
 from monobody.metrics import pa_mpjpe
 from monobody.models.output import HMROutput, standing_pose
 from monobody.predict.detection import Detection
-from monobody.predict.fit_picture import Fitter
+from monobody.predict.fit_picture import Fitter, with_masks
 from monobody.predict.predictor import Predictor
 from monobody.predict.somebody_else import suspicion
 from monobody.scene import Scene, save_png
 
-QUICK = Settings(stages=(Stage(evaluations=25, prior=2, outlier=0.3), Stage(evaluations=25, prior=1, outlier=0.2)))
+STAGES = (Stage(evaluations=25, prior=2, outlier=0.3), Stage(evaluations=25, prior=1, outlier=0.2))
+QUICK = Settings(stages=STAGES, start_stages=STAGES)
 FOCAL = 800.0
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
@@ -131,12 +132,17 @@ def test_a_mask_is_followed(truth: Scene, photo: Path, tmp_path: Path) -> None:
 
     one = draw_overlay(np.zeros((HEIGHT, WIDTH, 3), np.uint8), truth.meshes()[:1], truth.faces, truth.camera)
     mask = np.where(one.max(2) > 0, 255, 0).astype(np.uint8)
-    three = Settings(stages=tuple(Stage(evaluations=15, prior=1, outlier=0.3) for _ in range(3)))
-    scene = Fitter(shipped_body(), settings=three)(
+    scene = Fitter(shipped_body(), settings=QUICK)(
         photo, written(tmp_path, openpose(truth)), person=0, mask=mask, focal_px=FOCAL
     )
     (note,) = scene.notes
     assert float(note.split("silhouette IoU ")[1].split(",")[0]) > 0.7
+
+
+def test_masks_are_filled_by_the_last_stages() -> None:
+    settings = with_masks(Settings())
+    assert [stage.mask_px for stage in settings.stages] == [0, 32, 64]
+    assert [stage.mask_px for stage in settings.start_stages] == [64]
 
 
 def test_keypoints_in_another_order_are_noticed(truth: Scene, photo: Path, tmp_path: Path) -> None:

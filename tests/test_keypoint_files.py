@@ -360,3 +360,35 @@ def test_matlab_files_of_other_shapes(tmp_path: Path) -> None:
     savemat(tmp_path / "joints.mat", {"joints": broken})
     with pytest.raises(UserError, match=r"photo 2.*left_hip"):
         read_people(tmp_path / "joints.mat")
+
+
+ODD: list[Any] = [None, True, -1, 1e300, float("nan"), "x", "", [], {}, [[]], [{}], {"x": 1}, [None], 0, [[1, 2, 3]]]
+
+
+def spoilt(content: Any, rng: np.random.Generator) -> Any:
+    """The content with one of its values, at any depth, exchanged for something else, left out or doubled."""
+    if isinstance(content, dict | list) and content and rng.random() < 0.85:
+        copy = content.copy()
+        place = list(content)[rng.integers(len(content))] if isinstance(content, dict) else rng.integers(len(content))
+        if rng.random() < 0.1:
+            del copy[place]
+        else:
+            copy[place] = spoilt(copy[place], rng)
+        return copy
+    return ODD[rng.integers(len(ODD))]
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS, "coco annotations"])
+def test_spoilt_files_are_read_or_refused(layout: str, tmp_path: Path) -> None:
+    """Whatever one finds in a file: people with finite keypoints, or one sentence."""
+    content = coco_annotations() if layout == "coco annotations" else LAYOUTS[layout][0]
+    rng = np.random.default_rng(0)
+    for _ in range(80):
+        path = written(tmp_path, spoilt(content, rng))
+        try:
+            people = read_people(path).in_picture("a.jpg", WIDTH, HEIGHT)
+        except UserError as error:
+            assert "\n" not in str(error)
+            continue
+        for person in people:
+            assert person.keypoints is None or np.isfinite(person.keypoints).all()

@@ -20,7 +20,7 @@ from monobody.data.keypoint_files.known_people import KnownPerson, choose_people
 from monobody.data.keypoint_files.read_people import People, read_people
 from monobody.errors import UserError
 from monobody.fit.evidence import Evidence, Fits, Mask, Start
-from monobody.fit.settings import Settings
+from monobody.fit.settings import Settings, Stage
 from monobody.fit.smplify import fit_bodies
 from monobody.image import Picture
 from monobody.predict.before_camera import hypothesis_of_fit
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 MEAN = "mean"
 FITS_BADLY = 0.06
 """A mean distance of the keypoints above this share of the person's size is worth a warning."""
-MASK_SIDES_PX = (0, 32, 64)
-"""At which raster each of the fit's three stages compares silhouettes, where there is a mask."""
+MASK_SIDES_PX = (32, 64)
+"""At which raster the last stages of a fit compare silhouettes, where there is a mask."""
+FROM_MEAN, FROM_MODEL = Settings(), Settings(start_error_rad=0.3)
+"""Given keypoints are thought to be better than a model's body, so that this is tied to loosely."""
 
 
 class Fitter:
@@ -46,13 +48,13 @@ class Fitter:
     Args:
         body: what is fitted.
         start: the model whose bodies the fits start from, and are tied to; the mean pose where left out.
-        settings: of the fit.
+        settings: of the fit; what suits the start where left out.
     """
 
     def __init__(self, body: Body, *, start: "Predictor | None" = None, settings: Settings | None = None) -> None:
         self.body = body
         self.start = start
-        self.settings = settings or Settings()
+        self.settings = settings or (FROM_MEAN if start is None else FROM_MODEL)
 
     @property
     def model(self) -> str:
@@ -159,10 +161,7 @@ class Fitter:
 
     def _fits(self, table: np.ndarray, set_name: str, camera: Camera, mask: Mask | None, start: Start | None) -> Fits:
         count = len(table)
-        settings = self.settings
-        if mask is not None:
-            stages = zip(settings.stages, MASK_SIDES_PX, strict=True)
-            settings = replace(settings, stages=tuple(replace(stage, mask_px=side) for stage, side in stages))
+        settings = self.settings if mask is None else with_masks(self.settings)
         evidence = Evidence(
             keypoints_px=torch.from_numpy(table[..., :2]).float(),
             confidence=torch.from_numpy(table[..., 2]).float(),
@@ -187,6 +186,16 @@ def load_fitter(start: str | Path = MEAN, *, device: str = "auto", body: Body | 
     """
     loaded = body if isinstance(body, Body) else Body.load(body)
     return Fitter(loaded, start=None if str(start) == MEAN else load(start, device=device, body=loaded))
+
+
+def with_masks(settings: Settings) -> Settings:
+    """Return settings whose last stages fill masks, each at a finer raster than the one before."""
+
+    def looking(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        sides = ((0,) * len(stages) + MASK_SIDES_PX)[-len(stages) :]
+        return tuple(replace(stage, mask_px=side) for stage, side in zip(stages, sides, strict=True))
+
+    return replace(settings, stages=looking(settings.stages), start_stages=looking(settings.start_stages))
 
 
 def how_well(fits: Fits, row: int) -> str:

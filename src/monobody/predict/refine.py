@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from monobody.body.model import Body
+from monobody.body.skeleton import SKELETONS
 from monobody.camera import Camera
 from monobody.fit.evidence import Evidence, Start
 from monobody.fit.settings import Settings
@@ -25,7 +26,14 @@ SURE = 0.2
 """Landmarks with a lower score are taken as unknown."""
 FEWEST = 8
 """People with fewer landmarks that the detector is sure of stay as the model has them."""
-REFINING = Settings()
+FOLLOWED = tuple(
+    not any(word in name for word in ("inner", "outer", "mouth", "pinky", "index", "thumb"))
+    for name in SKELETONS[LANDMARKS].joints
+)
+"""Which landmarks are fitted: five more of the face add nothing, and fingers the body does not move."""
+REFINING = Settings(keypoint_noise=0.03, start_error_rad=0.1)
+"""BlazePose's landmarks are less exact than clicked joints; what this gives is measured by
+``scripts/does_refinement_help.py`` (docs/fitting.md)."""
 
 
 def refine_people(
@@ -43,6 +51,7 @@ def refine_people(
     People of whom the detector has too few landmarks, as where it was told to take the whole picture, stay as they are.
     """
     scores = np.stack([np.where(each.landmarks_score > SURE, each.landmarks_score, 0.0) for each in detections])
+    scores *= np.array(FOLLOWED)
     chosen = np.flatnonzero((scores > 0).sum(1) >= FEWEST).tolist()
     if not chosen:
         return tuple(people), "refined nobody: no landmarks to fit to"
