@@ -24,20 +24,17 @@ TILES = ("picture, known joints green", "prediction", "from its side, true joint
 _OURS = re.compile(r"\d{6,}_[0-9a-f]+\.jpg")
 
 
-def write_gallery(
-    path: Path, result: Result, portraits: Portraits, *, tell: Callable[[int, int], None] | None = None
-) -> Path:
+def write_gallery(path: Path, result: Result, portraits: Portraits) -> Path:
     """Write the page, and the pictures into a folder of its name beside it.
 
     Args:
         path: of the page.
         result: whose people are shown, all of them.
         portraits: draws them.
-        tell: called with how many are drawn, and of how many.
     """
     column = headline(result)
     folder = path.with_suffix("")
-    strips = draw_strips(folder, [portraits.key(index) for index in range(len(result.names))], _strip(portraits), tell)
+    strips = draw_strips(folder, [portraits.key(index) for index in range(len(result.names))], _strip(portraits))
     values = np.asarray(result.errors[column.key], np.float64)
     others = [each for each in result.protocol.columns if each.key in result.errors]
     items = [
@@ -81,26 +78,25 @@ def draw_strips(
     folder: Path,
     keys: Sequence[str],
     draw: Callable[[int], UInt8[np.ndarray, "h w 3"]],
-    tell: Callable[[int, int], None] | None = None,
 ) -> list[str]:
-    """Draw those pictures that are not in the folder, and return the names of all.
+    """Draw those pictures that are not in the folder, showing how far it is, and return the names of all.
 
     Args:
         folder: made where it does not exist.
         keys: a person's key changes when the picture has to.
         draw: gives a person's picture.
-        tell: as in :func:`write_gallery`.
     """
     from PIL import Image
 
+    from monobody.evaluate.answers import watched  # The predictor's libraries, which a page alone does not need.
+
     names = [f"{index:06d}_{key}.jpg" for index, key in enumerate(keys)]
-    for index, name in enumerate(names):
-        if not (folder / name).is_file():
-            strip = draw(index)
-            with atomic_write(folder / name, suffix=".jpg") as temporary:
-                Image.fromarray(strip).save(temporary, "JPEG", quality=QUALITY, optimize=True)
-        if tell is not None:
-            tell(index + 1, len(names))
+    missing = [index for index, name in enumerate(names) if not (folder / name).is_file()]
+    for place in watched(range(len(missing)), len(missing)):
+        index = missing[place]
+        strip = draw(index)
+        with atomic_write(folder / names[index], suffix=".jpg") as temporary:
+            Image.fromarray(strip).save(temporary, "JPEG", quality=QUALITY, optimize=True)
     return names
 
 

@@ -6,7 +6,7 @@ number that is not there is a dash (null in JSON), never a zero.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,6 @@ def write_report(
     predictions: Predictions | None = None,
     body: "Body | None" = None,
     gallery: bool = True,
-    tell: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Write result.json, result.md and report.html; with people to draw also percentiles.png and gallery.html.
 
@@ -42,7 +41,6 @@ def write_report(
         predictions: what the result's first row answered for them.
         body: what the predictions pose; the shipped body where left out and the predictions are of that.
         gallery: whether to draw everybody; their pictures go to `gallery/` beside the page.
-        tell: called with how many of the gallery's people are drawn, and of how many.
 
     Raises:
         UserError: the folder cannot be written, or samples and predictions are not of the result's people.
@@ -64,7 +62,7 @@ def write_report(
         if picks:
             written.append(draw_percentiles(folder / "percentiles.png", result, picks, portraits))
         if gallery:
-            written.append(write_gallery(folder / "gallery.html", result, portraits, tell=tell))
+            written.append(write_gallery(folder / "gallery.html", result, portraits))
         page = report_page(result, picks=picks, portraits=portraits, gallery=gallery)
     else:
         page = report_page(result)

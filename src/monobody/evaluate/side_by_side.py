@@ -6,7 +6,6 @@ them.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,8 +85,6 @@ def write_side_by_side(
     folder: str | Path,
     comparison: Comparison,
     portraits: tuple[Portraits, Portraits],
-    *,
-    tell: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Write side_by_side.html with everybody, its pictures in a folder beside it, and side_by_side.png with five.
 
@@ -95,12 +92,11 @@ def write_side_by_side(
         folder: made where it does not exist.
         comparison: see :func:`compare`.
         portraits: draw the people by the first and by the second.
-        tell: called with how many people are drawn, and of how many.
     """
     folder = Path(folder)
     column, (one, two) = headline(comparison.first), comparison.names
     keys = [f"{portraits[0].key(index)}{portraits[1].key(index)}" for index in range(len(comparison.gain))]
-    names = draw_strips(folder / "side_by_side", keys, lambda index: _strip(index, portraits), tell)
+    names = draw_strips(folder / "side_by_side", keys, lambda index: _strip(index, portraits))
     unit = unit_of(column)
     items = []
     for index, name in enumerate(comparison.first.names):
