@@ -25,6 +25,11 @@ from monobody.predict.detect import Detection, find_detector
 from monobody.predict.estimate import PixelEstimator, knows_picture
 from monobody.predict.predictor import Predictor
 
+LOOKED = (
+    "; models that look for the person do so about the visible true joints, wider by a tenth; those that ask for the "
+    "focal length are told the data set's"
+)
+"""What every protocol says of its boxes."""
 FILE, LOTS = "predictions.npz", "predictions.parts"
 LOT = 256
 """People between two writes: as much work as an interruption can cost."""

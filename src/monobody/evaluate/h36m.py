@@ -28,6 +28,7 @@ from monobody.data.datasets.h36m_clip import ACTIONS, Clip
 from monobody.data.datasets.h36m_folders import CAMERAS
 from monobody.errors import UserError
 from monobody.evaluate import published
+from monobody.evaluate.answers import LOOKED
 from monobody.evaluate.measure_3d import (
     ByPerson,
     Errors,
@@ -147,7 +148,7 @@ def protocol(name: str, *, variant: str | None = None, body: str | Path | None =
             ("h36m-p2", "spin"): published.H36M_P2_SPIN,
         }.get((name, variant), ()),
         notes=NOTES,
-        **stated,
+        **stated | {"boxes": stated["boxes"] + LOOKED},
     )
 
 

@@ -53,7 +53,8 @@ def xas_protocol(name: str) -> Protocol:
         root="none: joints are compared where they stand in the world",
         alignment="MPJPE: none; the pelvis's true depth is given, and left and right are repaired by the truth; "
         "N: the best size about the world's origin; PA: the best similarity of each frame",
-        boxes="an upright square of 2 x 2 m about the true pelvis, at its true depth",
+        boxes="an upright square of 2 x 2 m about the true pelvis, at its true depth, for models that look, too; those "
+        "that ask for the focal length are told the data set's",
         columns=COLUMNS,
         headline="mpjpe_mm",
         expected=None,

@@ -20,6 +20,7 @@ from monobody.body.model import Body
 from monobody.body.skeleton import SKELETONS
 from monobody.data.datasets import lsp
 from monobody.errors import UserError
+from monobody.evaluate import published
 from monobody.evaluate.bodies import body_of, drawn_parts, vertices_cam_m
 from monobody.evaluate.choices import Pick, picks
 from monobody.evaluate.keypoints_2d import (
@@ -50,21 +51,6 @@ COLUMNS = (
     Column(key="pck_0.1", heading="PCK@0.1 %", better="higher"),
     Column(key="pck_0.05", heading="PCK@0.05 %", better="higher"),
 )
-_TABLE = "Kanazawa et al., CVPR 2018, table 4"
-
-
-def _published(method: str, fg: tuple[float, float], parts: tuple[float, float], time: str) -> Row:
-    numbers: Numbers = dict(zip(SEGMENTATION, (*fg, *parts), strict=True))
-    return Row(method=method, numbers=numbers, source=f"{_TABLE}; {time} a photo")
-
-
-PUBLISHED = (
-    _published("SMPLify oracle", (92.17, 0.88), (88.82, 0.67), "time not given"),
-    _published("SMPLify", (91.89, 0.88), (87.71, 0.64), "about a minute"),
-    _published("Decision forests (Lassner et al.)", (86.60, 0.80), (82.32, 0.51), "0.13 s"),
-    _published("HMR", (91.67, 0.87), (87.12, 0.60), "0.04 s"),
-    _published("HMR unpaired", (91.30, 0.86), (87.00, 0.59), "0.04 s"),
-)
 
 
 def protocol(name: str = "lsp", *, variant: str | None = None, body: str | Path | None = None) -> Protocol:
@@ -86,7 +72,7 @@ def protocol(name: str = "lsp", *, variant: str | None = None, body: str | Path 
         expected=lsp.EXPECTED["test"],
         open=open_lsp,
         measure=partial(measure, body_path=body),
-        published=PUBLISHED,
+        published=published.LSP,
         notes=(
             "The body is drawn at the photo's own size, a pixel's part being that of the nearest corner of the "
             "triangle at its centre. HMR and SPIN draw 224 pixels and resample the crop to the nearest pixel.",

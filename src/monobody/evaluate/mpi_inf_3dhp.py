@@ -24,6 +24,7 @@ from monobody.data.datasets.mpi_inf_3dhp_clips import ACTIVITIES, Clip
 from monobody.data.sample import Sample
 from monobody.errors import UserError
 from monobody.evaluate import published
+from monobody.evaluate.answers import LOOKED
 from monobody.evaluate.measure_3d import (
     ByPerson,
     Errors,
@@ -68,7 +69,7 @@ def protocol(name: str, *, variant: str | None = None, body: str | Path | None =
         root="the pelvis, the 15th joint; in predictions without one, the middle of the hips",
         alignment="roots laid upon each other, nothing scaled; rigid: the best similarity of each frame. "
         "The truth is univ_annot3, bodies scaled to one height",
-        boxes="an upright square about LSP's 14 of the true 2D joints, their box's diagonal 150 of 224 pixels",
+        boxes="an upright square about LSP's 14 of the true 2D joints, their box's diagonal 150 of 224 pixels" + LOOKED,
         columns=COLUMNS,
         headline="mpjpe_mm",
         expected=EXPECTED["test"],

@@ -25,6 +25,7 @@ from monobody.data.marks import marks_from_joints
 from monobody.data.sample import Sample
 from monobody.errors import UserError
 from monobody.evaluate import published
+from monobody.evaluate.answers import LOOKED
 from monobody.evaluate.choices import picks
 from monobody.evaluate.gendered import GENDERS, LOT, gendered_bodies, posed_vertices, true_vertices
 from monobody.evaluate.measure_3d import (
@@ -68,7 +69,8 @@ def protocol(name: str, *, variant: str | None = None, body: str | Path | None =
         joint_set="lsp14" if variant == "14" else "smpl24",
         root="the middle of the hips" if variant == "14" else "the pelvis",
         alignment="MPJPE: roots laid upon each other; PVE: SMPL's pelvises; PA: the best similarity of each frame",
-        boxes="an upright square about the true 14 joints in the picture, their box's diagonal 150 of 224 pixels",
+        boxes="an upright square about the true 14 joints in the picture, their box's diagonal 150 of 224 pixels"
+        + LOOKED,
         columns=COLUMNS,
         headline="mpjpe_mm",
         expected=None,
