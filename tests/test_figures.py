@@ -13,16 +13,19 @@ from results import column, people, protocol, published, result
 from scenes import posed_scene, shipped_body
 from test_report import HOSTILE, Reader, asks_for
 
+from monobody.cli import main
 from monobody.data.crop import Crop, extract
 from monobody.data.sample import Sample
+from monobody.data.shards import SampleFiles
 from monobody.errors import UserError
 from monobody.evaluate.ablation_page import ablation_page
 from monobody.evaluate.charts import Bar, bar_chart, result_charts, spread_chart
 from monobody.evaluate.gallery import draw_strips, write_gallery
 from monobody.evaluate.percentiles import Pick, caption, choose, draw_percentiles, order
 from monobody.evaluate.portrait import CORAL, GREEN, Portraits
-from monobody.evaluate.predictions import Predictions
+from monobody.evaluate.predictions import Predictions, write_predictions
 from monobody.evaluate.protocol import Column, Result
+from monobody.evaluate.quick import SYNTHETIC
 from monobody.evaluate.report import write_report
 from monobody.evaluate.side_by_side import at_percentiles, compare, write_side_by_side
 from monobody.render.side import side_view
@@ -359,6 +362,37 @@ def test_only_results_of_the_same_people_are_compared() -> None:
     ):
         with pytest.raises(UserError, match=said):
             compare(measured, other)
+
+
+def shipped_answers(folder: Path, name: str, count: int, *, error_m: float) -> Path:
+    """A file of predictions for the first shipped people: their true joints, moved."""
+    true_m = np.stack([sample.joints_cam_m for sample in SampleFiles(SYNTHETIC)[:count]])
+    moved = true_m + np.random.default_rng(len(name)).normal(0, error_m, true_m.shape)
+    given = Predictions(
+        model=name, terms="none", names=tuple(f"{index:06d}" for index in range(count)), joint_set="lsp14",
+        joints_cam_m=moved[:, None].astype(np.float32),
+    )  # fmt: skip
+    write_predictions(given, folder / f"{name}.npz")
+    return folder / f"{name}.npz"
+
+
+def test_the_command_line_compares_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(shipped_answers(tmp_path, name, 3, error_m=error)) for name, error in (("bad", 0.2), ("good", 0.02))]
+    words = ["evaluate", "synthetic", "--limit", "3", "--predictions", files[0], "--against", files[1]]
+    out = tmp_path / "out"
+    assert main([*words, "--out", str(out)]) == 0
+    assert "Of 3 people, good is better on 3, bad on 0" in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {
+        "first", "second", "side_by_side", "side_by_side.html", "side_by_side.png",
+    }  # fmt: skip
+    for folder in ("first", "second"):
+        assert {"result.json", "result.md", "report.html", "percentiles.png", "gallery.html"} <= {
+            path.name for path in (out / folder).iterdir()
+        }
+    means = [json.loads((out / name / "result.json").read_text())["rows"][0]["numbers"] for name in ("first", "second")]
+    assert means[0]["mpjpe_mm"] > 150 > 50 > means[1]["mpjpe_mm"]
+    assert main([*words, "--json", str(tmp_path / "x.json")]) == 2
+    assert "--against does not take --json" in capsys.readouterr().err
 
 
 def test_the_ablation_is_a_page_with_its_monsters() -> None:

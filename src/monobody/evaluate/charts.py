@@ -16,9 +16,10 @@ from monobody.evaluate.rows import joint_means, shown
 
 WIDTH, NUMBERS = 400, 82
 """Of the drawing, and of the room for numbers on its right, in its own units."""
-ROW, BAR, TOP, LETTER = 22, 14, 30, 7.6
-LONGEST_NAME = 20
-"""Letters that fit beside a bar; the whole name is in the bar's tooltip."""
+BAR, TOP, LETTER = 14, 30, 8.2
+ROW_BESIDE, ROW_ABOVE = 22, 38
+BESIDE, LONGEST = 16, 46
+"""Letters of a name that fit beside a bar; where any is longer, names stand above their bars. Cut beyond the second."""
 SLICES = 20
 
 
@@ -44,9 +45,11 @@ def bar_chart(title: str, bars: Sequence[Bar], *, unit: str, digits: int = 1) ->
     """
     longest = max((bar.value for bar in bars if math.isfinite(bar.value)), default=0.0)
     names = [_short(bar.name) for bar in bars]
-    left = round(LETTER * max(map(len, names), default=0)) + 10
+    longest_name = max(map(len, names), default=0)
+    above = longest_name > BESIDE
+    left, row = (1, ROW_ABOVE) if above else (round(LETTER * longest_name) + 10, ROW_BESIDE)
     plot = WIDTH - left - NUMBERS
-    height = TOP + ROW * len(bars) + 6
+    height = TOP + row * len(bars) + 6
     spoken = "; ".join(f"{bar.name} {_number(bar.value, digits)} {unit}" for bar in bars)
     lines = [
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{text(f"{title}: {spoken}")}" '
@@ -54,19 +57,20 @@ def bar_chart(title: str, bars: Sequence[Bar], *, unit: str, digits: int = 1) ->
         f'<text x="0" y="14" fill="var(--ink)" font-weight="600">{text(title)}</text>',
     ]
     for number, (bar, name) in enumerate(zip(bars, names, strict=True)):
-        y = TOP + ROW * number
+        y = TOP + row * number + (row - ROW_BESIDE)
         middle = y + BAR - 3
         length = plot * bar.value / longest if longest > 0 and math.isfinite(bar.value) else 0.0
         people = "" if bar.count is None else f", {bar.count:,} people"
         lines += [
             f"<g><title>{text(f'{bar.name}: {_number(bar.value, digits)} {unit}{people}')}</title>",
-            f'<text x="{left - 8}" y="{middle}" text-anchor="end" fill="var(--ink)">{text(name)}</text>',
+            _label(name, left, y - 5 if above else middle, beside=not above),
             f'<rect x="{left}" y="{y}" width="{length:.2f}" height="{BAR}" rx="2" fill="var(--bar)"/>',
             f'<text x="{left + length + 6:.2f}" y="{middle}" fill="var(--ink)">{_number(bar.value, digits)}'
             f"{_small(bar.count)}</text></g>",
         ]
-    lines.append(f'<path d="M{left} {TOP - 4}V{height - 4}" stroke="var(--faint)"/></svg>')
-    return "\n".join(lines)
+    if not above:
+        lines.append(f'<path d="M{left} {TOP - 4}V{height - 4}" stroke="var(--faint)"/>')
+    return "\n".join([*lines, "</svg>"])
 
 
 def result_charts(result: Result) -> list[str]:
@@ -138,7 +142,12 @@ def _round_step(width: float) -> float:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def _label(name: str, left: int, y: int, *, beside: bool) -> str:
+    place = f'x="{left - 8}" y="{y}" text-anchor="end"' if beside else f'x="{left}" y="{y}"'
+    return f'<text {place} fill="var(--ink)">{text(name)}</text>'
 
 
 def _number(value: float, digits: int) -> str:

@@ -37,6 +37,7 @@ dialog img { width: 100%; height: auto; border-radius: 5px; }
 dialog .tiles { display: flex; color: var(--faint); font-size: .8rem; }
 dialog .tiles span { flex: 1; text-align: center; }
 dialog nav { display: flex; gap: .6rem; justify-content: end; }
+@media (max-width: 40rem) { .controls { position: static; } }
 dialog nav button { font: inherit; padding: .3rem .8rem; color: var(--ink); background: var(--panel);
   border: 1px solid var(--line); border-radius: 5px; cursor: pointer; }
 """

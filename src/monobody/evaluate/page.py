@@ -35,7 +35,9 @@ th, td { padding: .45rem .7rem; text-align: left; vertical-align: top; border-bo
 tbody tr:last-child td { border-bottom: 0; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 tr.ours td { background: var(--shade); font-weight: 600; }
-td.long { color: var(--faint); font-weight: 400; min-width: 12rem; }
+td.long { color: var(--faint); font-weight: 400; min-width: 18rem; }
+td:first-child { min-width: 8rem; }
+td:first-child, th:first-child { position: sticky; left: 0; background: var(--panel); }
 th button { all: unset; cursor: pointer; font-weight: 600; }
 th button:hover { color: var(--accent); }
 button:focus-visible, a:focus-visible, input:focus-visible, select:focus-visible, [tabindex]:focus-visible {
