@@ -19,7 +19,7 @@ class Stage:
     collision: bool = False
     """Whether the body may not run through itself. Costs as much as everything else together."""
     mask_px: int = 0
-    """Side of the raster at which silhouettes are compared; 0 leaves them out."""
+    """Side of the raster at which silhouettes are compared where there are masks; 0 leaves them out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,11 +32,14 @@ class Settings:
 
     stages: tuple[Stage, ...] = (
         Stage(evaluations=60, prior=4, outlier=0.5),
-        Stage(evaluations=60, prior=1, outlier=0.2),
-        Stage(evaluations=150, prior=0.3, outlier=0.1, collision=True),
+        Stage(evaluations=60, prior=1, outlier=0.2, mask_px=32),
+        Stage(evaluations=150, prior=0.3, outlier=0.1, collision=True, mask_px=64),
     )
     """From the mean pose."""
-    start_stages: tuple[Stage, ...] = (Stage(evaluations=100, prior=0.3, outlier=0.1, collision=True),)
+    start_stages: tuple[Stage, ...] = (
+        Stage(evaluations=40, prior=0.3, outlier=0.5, mask_px=32),
+        Stage(evaluations=100, prior=0.3, outlier=0.1, collision=True, mask_px=64),
+    )
     """From a given start, which is likely already: a strong prior would only make it more ordinary."""
     keypoint_noise: float = 0.02
     """Standard deviation of keypoints along each axis, as a share of the person's size in the picture."""
