@@ -11,12 +11,19 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from monobody.body.model import Body
 from monobody.body.skeleton import SKELETONS
+from monobody.camera import project_weak
 from monobody.cli import main
+from monobody.data.crop import Crop
+from monobody.data.sample import Sample
 from monobody.errors import UserError
+from monobody.evaluate.answers import camera_for, given_crop
 from monobody.evaluate.keypoints_2d import VARIANTS
 from monobody.evaluate.predictions import Predictions, write_predictions
 from monobody.evaluate.protocols import find_protocol
+from monobody.predict.estimate import MeanPose
+from monobody.predict.predictor import Predictor
 
 LSP, COCO = SKELETONS["lsp14"].joints, SKELETONS["coco17"].joints
 PHOTOS = 58
@@ -53,7 +60,7 @@ def validation(lsp_extended: Path) -> tuple[str, ...]:
 
 def answers(names: tuple[str, ...], joints_px: np.ndarray, joint_set: str = "lsp14", **more: Any) -> Predictions:
     return Predictions(
-        model="by hand", terms="none", names=names, joint_set=joint_set, joints_px=np.float32(joints_px), **more
+        model="by hand", terms="none", names=names, joint_set=joint_set, joints_px=joints_px.astype(np.float32), **more
     )
 
 
@@ -226,6 +233,25 @@ def test_coco_says_which_part_is_there(coco: Path) -> None:
     (coco / "val2014" / "COCO_val2014_000000000002.jpg").unlink()
     people = find_protocol("coco", variant="val2014").open(coco)
     assert people.lacking == ("2 people of the set have no picture on disk.",)
+
+
+def test_without_a_camera_bodies_are_seen_through_the_models_own() -> None:
+    """What HMR's weak camera shows, though the body is near; a camera that is known is the one that counts."""
+    body = Body.load()
+    predictor = Predictor(MeanPose(body), body, model="mean-pose", terms="none")
+    crop = Crop((150.0, 60.0), 110.0)
+    sample = Sample(
+        image=np.zeros((130, 230, 3), np.uint8), crop=crop, keypoints_px=np.zeros((19, 2)), visible=np.zeros(19)
+    )
+    person = predictor.people(sample.image, [given_crop(crop)], camera_for(predictor, sample))[0].best
+    posed_m = person.joints_cam_m["lsp14"] - person.translation_m
+    wanted_px = crop.to_picture(project_weak(posed_m.astype(np.float64), person.camera_weak.astype(np.float64)))
+    assert np.abs(person.joints_px["lsp14"] - wanted_px).max() < 0.1
+    known = replace(sample, focal_px=60.0, principal_px=(100.0, 70.0))
+    camera = camera_for(predictor, known)
+    assert (camera.focal_px, camera.principal_px) == (60, (100, 70))
+    through_lens = predictor.people(sample.image, [given_crop(crop)], camera)[0].best.joints_px["lsp14"]
+    assert np.abs(through_lens - wanted_px).max() > 1
 
 
 @pytest.mark.parametrize("name", VARIANTS)

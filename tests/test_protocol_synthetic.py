@@ -128,7 +128,7 @@ def test_another_shape_at_rest(people: EvaluationSet, body: Body) -> None:
 def test_a_body_that_is_turned(people: EvaluationSet, body: Body) -> None:
     """Turned half about the pelvis: vertices are twice their distance from the axis off, left and right exchanged."""
     rotations = people.truth["rotations"][:, None].copy()
-    half = rotation_about("z", np.float64(np.pi))
+    half = rotation_about("z", torch.tensor(np.pi)).numpy()
     rotations[:, :, 0] = half @ rotations[:, :, 0]
     found = numbers(people, the_truth(people, body, rotations=rotations))
     with torch.inference_mode():
@@ -149,7 +149,7 @@ def test_a_body_elsewhere_and_one_bent_wrongly(people: EvaluationSet, body: Body
     assert found["parts"] == pytest.approx(200 / 3)
     assert found["pve_mm"] == pytest.approx(0, abs=0.01)
     rotations = people.truth["rotations"][:, None].copy()
-    rotations[:, :, 4] = rotation_about("x", np.float64(-2.0))  # left knees, bent forwards
+    rotations[:, :, 4] = rotation_about("x", torch.tensor(-2.0)).numpy()  # left knees, bent forwards
     bent = numbers(people, the_truth(people, body, rotations=rotations))
     assert bent["impossible_joints"] == pytest.approx(truth["impossible_joints"] + 100 / 21)
 
