@@ -387,8 +387,7 @@ def test_spoilt_files_are_read_or_refused(layout: str, tmp_path: Path) -> None:
         path = written(tmp_path, spoilt(content, rng))
         try:
             people = read_people(path).in_picture("a.jpg", WIDTH, HEIGHT)
-        except UserError as error:
-            assert "\n" not in str(error)
+        except UserError:
             continue
         for person in people:
             assert person.keypoints is None or np.isfinite(person.keypoints).all()

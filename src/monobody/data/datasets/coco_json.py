@@ -135,7 +135,9 @@ def _joint_names(content: dict[str, Any], people: list[Person], path: Path) -> t
     """Return what the file's keypoints are called: its own names where we know them, else by how many there are."""
     known = {joint for skeleton in SKELETONS.values() for joint in skeleton.joints}
     for category in content.get("categories") or []:
-        names = tuple(str(name).lower().replace(" ", "_") for name in category.get("keypoints") or [])
+        listed = category.get("keypoints")
+        listed = listed if isinstance(listed, list) else []
+        names = tuple(str(name).lower().replace(" ", "_") for name in listed)
         if len(set(names) & known) >= 2:
             return names
     counts = {len(person.keypoints) for person in people} - {0}

@@ -32,11 +32,8 @@ def read_annotations(path: Path, content: dict[str, Any]) -> KnownPeople:
     """
     file = read_coco(path)
     order = order_of_names(file.joints)
-    people: dict[str, list[KnownPerson]] = {str(picture["file_name"]): [] for picture in content["images"]}
-    sizes = {
-        str(picture["file_name"]): (int(picture.get("width", 0)), int(picture.get("height", 0)))
-        for picture in content["images"]
-    }
+    sizes = dict(_picture(Entry(path, f"image {n}"), picture) for n, picture in enumerate(content["images"]))
+    people: dict[str, list[KnownPerson]] = {name: [] for name in sizes}
     for person in file.people:
         if not person.crowd:
             people[person.file].append(_annotated(Entry(path, f"annotation {person.number}"), person, order))
@@ -61,6 +58,14 @@ def read_results(path: Path, results: list[Any]) -> KnownPeople:
         if result.get("category_id", COCO_PERSON) == COCO_PERSON:
             people.setdefault(str(picture), []).append(_result(entry, result))
     return KnownPeople(path=path, layout="COCO results", pictures=people, skips_empty=True)
+
+
+def _picture(entry: Entry, picture: dict[str, Any]) -> tuple[str, tuple[int, int]]:
+    """Return a picture's name, and its width and height, 0 where they are not told."""
+    if "file_name" not in picture:
+        raise entry.refuse('it must have a "file_name"')
+    width, height = (int(entry.score(picture.get(side) or 0)) for side in ("width", "height"))
+    return str(picture["file_name"]), (width, height)
 
 
 def _annotated(entry: Entry, person: Person, order: Order | None) -> KnownPerson:
