@@ -1,6 +1,7 @@
 """Human3.6M's protocols on clips in its true formats, with numbers checked by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ from test_h36m import CAMERAS, FRAMES, joints_17, write_clip, write_metadata, wr
 
 from monobody.body.skeleton import SKELETONS, correspondence
 from monobody.cli import main
-from monobody.data.datasets.h36m_clip import ACTIONS, JOINTS_17
+from monobody.data.datasets.h36m_clip import ACTIONS, JOINTS_17, Clip, Labels
 from monobody.data.datasets.h36m_metadata import read_metadata
 from monobody.data.lens import seen_at
 from monobody.errors import UserError
-from monobody.evaluate.h36m import ACTION_ORDER, SUBSET
+from monobody.evaluate.h36m import ACTION_ORDER, SUBSET, lacking
 from monobody.evaluate.h36m_xas import NAMES, PARTNERS, lifted, repaired
 from monobody.evaluate.predictions import Predictions, write_predictions
 from monobody.evaluate.protocol import Result
@@ -219,6 +220,74 @@ def test_the_corrupt_clip_is_left_out_and_told(root: Path, tmp_path: Path) -> No
     assert set(people.groups["action"]) == {"WalkDog"}
     assert people.left_out == {"the video is corrupt as published": 3}
     np.testing.assert_allclose(people.truth["world_to_camera"][0], np.eye(3, 4), atol=1e-12)
+
+
+def test_the_stated_crops(root: Path) -> None:
+    """The true joints' box fills 150 of 224 pixels in diagonal (HMR), 1 of 1.2 in its longer side (SPIN), 2 m (XaS)."""
+    crops = {}
+    for variant in ("hmr", "spin", "xas"):
+        sample = find_protocol("h36m-p1", variant=variant).open(root).samples[1]
+        assert sample.joints_cam_m is not None
+        np.testing.assert_allclose(sample.joints_cam_m, joints_17(5)[LSP], atol=1e-4)
+        assert sample.crop.angle_rad == 0
+        crops[variant] = sample.crop
+    extent = np.ptp(sample.keypoints_px[:14], axis=0)
+    assert np.linalg.norm(extent) * 224 / crops["hmr"].size_px == pytest.approx(150, abs=1e-3)
+    assert crops["spin"].size_px == pytest.approx(1.2 * extent.max(), abs=1e-3)
+    assert sample.focal_px is not None
+    pelvis = joints_17(5)[0]
+    assert crops["xas"].size_px == pytest.approx(2 * sample.focal_px / pelvis[2], rel=1e-6)
+    seen_px = pelvis[:2] / pelvis[2] * sample.focal_px + np.asarray(sample.principal_px)
+    assert crops["xas"].centre_px == pytest.approx(seen_px, abs=1e-2)
+
+
+def clip(subject: int, action: str, camera: str, trial: int, step: int = 5) -> Clip:
+    def unread() -> Labels:
+        raise AssertionError("nobody asks for labels")
+
+    return Clip(
+        subject=subject,
+        recording=f"{action} {trial + 1}",
+        camera=camera,
+        trial=trial,
+        frames=range(0, 30, step),
+        pictures=[],
+        read_labels=unread,
+    )
+
+
+def test_missing_clips_and_other_frames_are_found_in_every_form() -> None:
+    every = [
+        clip(subject, action, camera, trial)
+        for subject in (9, 11)
+        for action in ACTIONS
+        for camera in CAMERAS
+        for trial in (0, 1)
+        if (subject, action, camera, trial) != (11, "Directions", CAMERAS[0], 1)
+    ]
+    assert len(every) == 239
+    assert list(lacking(every, CAMERAS, 2)) == []
+    frontal = [each for each in every if each.camera == CAMERAS[3]]
+    assert list(lacking(frontal, CAMERAS[3:], 2)) == []
+    assert list(lacking([each for each in frontal if each.trial == 0], CAMERAS[3:], 1)) == []
+    (sentence,) = lacking(every[:-1], CAMERAS, 2)
+    assert sentence == ("238 of 239 clips are there; the first that is not is S11, WalkTogether, camera 60457274.")
+    (sentence,) = lacking([*every[:-1], clip(11, "WalkTogether", CAMERAS[3], 1, step=4)], CAMERAS, 2)
+    assert "1 clips hold other frames than every fifth" in sentence
+    assert any("does not have: Juggling" in each for each in lacking([*every, clip(9, "Juggling", "1", 0)], CAMERAS, 2))
+
+
+@pytest.mark.parametrize(
+    ("recording", "action"),
+    [
+        ("Directions 1", "Directions"), ("SittingDown", "SittingDown"), ("Photo 1", "TakingPhoto"),
+        ("WalkingDog", "WalkDog"), ("WakingDog 1", "WalkDog"), ("WalkTogether 1", "WalkTogether"),
+        ("Sitting-2", "Sitting"), ("act_02_subact_01", "Directions"), ("act_16_subact_02", "WalkTogether"),
+        ("act_12_subact_02", "TakingPhoto"),
+    ],
+)  # fmt: skip
+def test_actions_are_known_by_all_their_names(recording: str, action: str) -> None:
+    assert replace(clip(9, "x", "1", 0), recording=recording).action == action
 
 
 def test_mistakes_are_one_sentence(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

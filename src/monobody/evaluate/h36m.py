@@ -217,12 +217,12 @@ def open_people(
         },
         left_out=left_out,
         lacking=tuple(
-            _lacking(kept, cameras=(FRONTAL,) if second else CAMERAS, trials=1 if second and not both_trials else 2)
+            lacking(kept, cameras=(FRONTAL,) if second else CAMERAS, trials=1 if second and not both_trials else 2)
         ),
     )
 
 
-def _lacking(clips: Sequence[Clip], cameras: Sequence[str], trials: int) -> Iterator[str]:
+def lacking(clips: Sequence[Clip], cameras: Sequence[str], trials: int) -> Iterator[str]:
     """Yield what is missing of the clips and frames that a protocol wants, in whatever form they are."""
     there = Counter((clip.subject, clip.action, clip.camera) for clip in clips)
     wanted = {

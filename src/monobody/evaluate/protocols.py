@@ -1,4 +1,4 @@
-"""The protocols by their names, and what `monobody evaluate --help` says of each.
+"""The protocols by their names: which file states each, and which of its variants is meant.
 
 A protocol's file has a function ``protocol(name, *, variant, body)`` that states it; it is imported when it is asked
 for. `quick`, `open` and `ablation` are no protocols but programmes of their own (`cli/evaluate.py`).
