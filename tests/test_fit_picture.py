@@ -225,6 +225,7 @@ def test_refining_without_landmarks_changes_nothing(truth: Scene) -> None:
     assert truth.picture is not None
     scene = predictor(truth.picture, detector=Detector(truth, known=3), focal_px=FOCAL, refine=True)
     assert scene.notes == ("refined nobody: no landmarks to fit to",)
+    assert scene.model == "m"
     np.testing.assert_array_equal(scene.people[0].theta, truth.people[0].theta)
 
 

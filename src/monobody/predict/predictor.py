@@ -89,8 +89,10 @@ class Predictor:
             from monobody.predict.refine import refine_people
 
             detections = with_own_crops(self.estimator, detections)
-            people, note = refine_people(people, detections, camera, self.body, width_px=width, height_px=height)
-            notes, model = (*notes, note), f"{model}, refined"
+            refined, note = refine_people(people, detections, camera, self.body, width_px=width, height_px=height)
+            if refined is not people:
+                people, model = refined, f"{model}, refined"
+            notes = (*notes, note)
         return Scene(
             people=people,
             width_px=width,

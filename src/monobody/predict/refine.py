@@ -37,7 +37,7 @@ REFINING = Settings(keypoint_noise=0.03, start_error_rad=0.1)
 
 
 def refine_people(
-    people: Sequence[Person],
+    people: tuple[Person, ...],
     detections: Sequence[Detection],
     camera: Camera,
     body: Body,
@@ -54,7 +54,7 @@ def refine_people(
     scores *= np.array(FOLLOWED)
     chosen = np.flatnonzero((scores > 0).sum(1) >= FEWEST).tolist()
     if not chosen:
-        return tuple(people), "refined nobody: no landmarks to fit to"
+        return people, "refined nobody: no landmarks to fit to"
     fits = fit_bodies(
         Evidence(
             keypoints_px=torch.from_numpy(np.stack([detections[i].landmarks_px for i in chosen])).float(),
