@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from monobody.body.model import Body
+from monobody.errors import UserError
 from monobody.fit.evidence import Mask
 from monobody.fit.terms import project
 from monobody.fit.variables import Bodies
@@ -41,9 +42,13 @@ class MaskTerm:
         """Get the outline's edges ready.
 
         Raises:
-            ValueError: the body's mesh is not closed.
+            UserError: the body's mesh is not closed, so that it has no silhouette.
         """
-        return MaskTerm(tuple(masks), body, Outline.of(body.faces), focal_px, principal_px)
+        try:
+            outline = Outline.of(body.faces)
+        except ValueError as error:
+            raise UserError("This body's mesh is not closed: leave out the masks, or take another body.") from error
+        return MaskTerm(tuple(masks), body, outline, focal_px, principal_px)
 
     def picked(self, rows: Int[Tensor, " k"]) -> "MaskTerm":
         """Return the masks of some rows."""
