@@ -22,7 +22,7 @@ from monobody.files import atomic_write
 if TYPE_CHECKING:
     from monobody.body.model import Body
 
-MOTION_SUFFIXES = (".glb", ".bvh", ".csv", ".smpl.npz")
+MOTION_SUFFIXES = (".glb", ".fbx", ".bvh", ".csv", ".smpl.npz")
 """Written as a motion of one frame."""
 WRITERS = {
     ".obj": ("monobody.export.obj", "write_obj"),
@@ -193,7 +193,7 @@ class Scene:
         return [self.vertices_cam_m(person) for person in self.people]
 
     def save(self, path: str | Path, **options: Any) -> Path:
-        """Write the scene in the format of the extension: .glb .bvh .obj .npz .smpl.npz .json .csv, or .png.
+        """Write the scene in the format of the extension: .glb .fbx .bvh .obj .npz .smpl.npz .json .csv, or .png.
 
         .png is the overlay. Options are those of ``monobody export``, such as ``rig="mixamo"``. The file appears whole
         or not at all; formats that hold one person take one file each, named after ``path``.

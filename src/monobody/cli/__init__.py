@@ -14,6 +14,7 @@ import tyro
 from monobody.cli.about import body, doctor, models
 from monobody.cli.evaluate import evaluate
 from monobody.cli.exits import INTERRUPTED, OK, REFUSED, UNREAD
+from monobody.cli.export import export
 from monobody.cli.fit import fit
 from monobody.cli.predict import predict
 from monobody.cli.prepare import prepare
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"monobody {__version__}")
         return OK
-    verbs = (predict, fit, synthesize, prepare, train, evaluate, body, models, doctor)
+    verbs = (predict, fit, export, synthesize, prepare, train, evaluate, body, models, doctor)
     try:
         code = tyro.extras.subcommand_cli_from_dict(
             {verb.__name__: verb for verb in verbs},

@@ -54,6 +54,7 @@ _ANY = {"fps", "person", "hypotheses"}
 _SKELETON = _ANY | {"rig", "rest", "root"}
 KNOWN: dict[str, set[str]] = {
     ".glb": _SKELETON | {"correctives"},
+    ".fbx": _SKELETON | {"up", "unit"},
     ".bvh": _SKELETON | {"up", "unit"},
     ".obj": _ANY | {"root", "up", "unit"},
     ".csv": _ANY,

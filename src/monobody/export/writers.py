@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from monobody.errors import UserError
 from monobody.export.options import ExportOptions, options_for
 from monobody.export.paths import suffix_of
 from monobody.export.resample import evenly
@@ -12,12 +13,14 @@ from monobody.motion import Motion
 
 WRITERS = {
     ".glb": ("monobody.export.glb", "write_motion_glb"),
+    ".fbx": ("monobody.export.fbx", "write_fbx"),
     ".bvh": ("monobody.export.bvh", "write_bvh"),
     ".obj": ("monobody.export.obj", "write_obj_sequence"),
     ".csv": ("monobody.export.csv", "write_csv"),
     ".json": ("monobody.export.motion_json", "write_motion_json"),
     ".smpl.npz": ("monobody.export.smpl", "write_smpl"),
 }
+ONE_EACH = (".fbx", ".bvh", ".smpl.npz")
 
 
 def save_motion(motion: Motion, path: str | Path, **choices: Any) -> list[Path]:
@@ -38,6 +41,8 @@ def save_motion(motion: Motion, path: str | Path, **choices: Any) -> list[Path]:
         from monobody.export.motion_npz import write_motion
 
         return [write_motion(motion if options.fps is None else evenly(motion, options.fps), path)]
+    if not motion.tracks and suffix in ONE_EACH:
+        raise UserError(f"There is nobody in {motion.name}, and a {suffix} file without anybody is none.")
     module, function = WRITERS[suffix]
     write: Callable[[Motion, Path, ExportOptions], list[Path]] = getattr(import_module(module), function)
     return write(motion, path, options)
