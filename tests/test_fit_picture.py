@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from scenes import HEIGHT, WIDTH, load_body_once, posed_scene, shipped_body
 
+from monobody.body.model import Body
 from monobody.body.rotation import axis_angle_to_matrix
 from monobody.body.skeleton import SKELETONS
 from monobody.cli import main
@@ -137,6 +138,12 @@ def test_a_mask_is_followed(truth: Scene, photo: Path, tmp_path: Path) -> None:
     )
     (note,) = scene.notes
     assert float(note.split("silhouette IoU ")[1].split(",")[0]) > 0.7
+
+
+def test_results_on_somebodys_own_body_have_its_terms() -> None:
+    own = Body(replace(shipped_body().data, name="SMPL_NEUTRAL"))
+    assert Fitter(shipped_body()).terms == "Apache-2.0"
+    assert Fitter(own).terms == "those of the body SMPL_NEUTRAL"
 
 
 def test_masks_are_filled_by_the_last_stages() -> None:

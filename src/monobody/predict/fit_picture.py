@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from monobody.predict.predictor import Predictor
 
 MEAN = "mean"
+SHIPPED = "monobody"
+"""What the shipped body calls itself."""
 FITS_BADLY = 0.06
 """A mean distance of the keypoints above this share of the person's size is worth a warning."""
 MASK_SIDES_PX = (32, 64)
@@ -64,7 +66,9 @@ class Fitter:
     @property
     def terms(self) -> str:
         """On what terms the results may be used: those of the body, the prior and the model it starts from."""
-        return "Apache-2.0" if self.start is None else self.start.terms
+        if self.start is not None:
+            return self.start.terms
+        return "Apache-2.0" if self.body.data.name == SHIPPED else f"those of the body {self.body.data.name}"
 
     def __call__(
         self,
