@@ -10,7 +10,7 @@ from monobody.cli.folders import ensure_writable, known_data
 from monobody.errors import UserError
 
 Name = Literal[
-    "h36m-p1", "h36m-p2", "mpi-inf-3dhp", "3dpw", "lsp", "lsp-extended", "coco", "synthetic", "quick", "ablation"
+    "h36m-p1", "h36m-p2", "mpi-inf-3dhp", "3dpw", "lsp", "lsp-extended", "coco", "synthetic", "open", "quick", "ablation"
 ]
 
 
@@ -41,10 +41,11 @@ def evaluate(
             lsp: foreground and six parts of people in sports photos.
             lsp-extended, coco: 2D keypoints, PCK.
             synthetic: rendered people of whom everything is known; shipped.
+            open: everything that is shipped, refined and not, SMPLify and BlazePose, on people whom anybody may have.
             quick: rendered people, and photos where there are any; under five minutes.
             ablation: train HMR with 3D labels, with its critic alone, and with neither, and compare.
-        root: Folder of the data set; else the one of its name below $MONOBODY_DATA. quick: the folder that holds
-            lsp_extended/, ablation: a training folder; else $MONOBODY_DATA itself.
+        root: Folder of the data set; else the one of its name below $MONOBODY_DATA. open, quick: the folder that
+            holds lsp_extended/ (and clothing_coparsing/), ablation: a training folder; else $MONOBODY_DATA itself.
         variant: Which of several protocols of that name; a wrong one lists them.
         model: A name from `monobody models`, or a weights file.
         against: A second model, weights or predictions file (.npz): both are measured, and shown on the same people.
@@ -61,7 +62,7 @@ def evaluate(
     """
     if protocol != "ablation":
         _ensure_left_out(protocol, minutes=minutes)
-    if protocol in ("quick", "ablation"):
+    if protocol in ("open", "quick", "ablation"):
         _ensure_left_out(protocol, variant=variant, body=body, predictions=predictions, partial=partial or None)
         _ensure_left_out(protocol, against=against)
         _ensure_left_out(protocol, gallery=gallery or None, no_pictures=no_pictures or None)
@@ -73,6 +74,14 @@ def evaluate(
         ensure_writable(folder)
         settings = Settings() if minutes is None else Settings(minutes=minutes)
         evaluate_ablation(data=root or known_data(), out=folder, settings=settings, json_path=json)
+        return OK
+    if protocol == "open":
+        from monobody.evaluate.open_benchmark import evaluate_open
+
+        _ensure_left_out(protocol, model=model)
+        folder = out or Path("runs/open")
+        ensure_writable(folder)
+        evaluate_open(data=root or known_data(), out=folder, json_path=json, device=device, limit=limit)
         return OK
     if protocol == "quick":
         from monobody.evaluate.quick import evaluate_quick

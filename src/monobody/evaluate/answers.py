@@ -24,6 +24,7 @@ from monobody.evaluate.protocol import EvaluationSet
 from monobody.predict.detect import Detection, find_detector
 from monobody.predict.estimate import PixelEstimator, knows_picture
 from monobody.predict.predictor import Predictor
+from monobody.scene import Person
 
 LOOKED = (
     "; models that look for the person do so about the visible true joints, wider by a tenth; those that ask for the "
@@ -118,8 +119,13 @@ def _ask(predictor: Predictor, people: EvaluationSet, number: int, joint_set: st
     camera = camera_for(predictor, sample)
     box_px = None if people.boxes_px is None else people.boxes_px[number]
     person = predictor.people(sample.image, [_placed(predictor, sample, box_px)], camera)[0]
+    return person_as_arrays(person, camera, joint_set)
+
+
+def person_as_arrays(person: Person, camera: Camera, joint_set: str) -> dict[str, np.ndarray]:
+    """Return a predicted person as a row of :class:`Predictions`, by the names of its arrays."""
     hypotheses = person.hypotheses
-    answer = {
+    values = {
         "joints_cam_m": [each.joints_cam_m[joint_set] for each in hypotheses],
         "joints_px": [each.joints_px[joint_set] for each in hypotheses],
         "rotations": [each.rotations for each in hypotheses],
@@ -129,7 +135,7 @@ def _ask(predictor: Predictor, people: EvaluationSet, number: int, joint_set: st
         "principal_px": camera.principal_px,
         "focal_px": camera.focal_px,
     }
-    return {name: np.asarray(value, np.float32) for name, value in answer.items()}
+    return {name: np.asarray(value, np.float32) for name, value in values.items()}
 
 
 def camera_for(predictor: Predictor, sample: Sample) -> Camera:

@@ -1,0 +1,181 @@
+"""Who takes part in the open benchmark: every shipped model as it is and refined, SMPLify by itself, and nobody.
+
+All see the same detections. A network is asked person by person, as `predict` does with a picture of one; SMPLify fits
+64 people side by side to the detector's landmarks, from a model's bodies or from the mean pose.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from monobody.body.model import Body
+from monobody.camera import Camera
+from monobody.data.sample import Sample, camera_of
+from monobody.evaluate.answers import box_about, camera_for, person_as_arrays, watched
+from monobody.evaluate.predictions import Predictions
+from monobody.evaluate.protocol import EvaluationSet
+from monobody.fit.evidence import Evidence, Start
+from monobody.fit.settings import Settings
+from monobody.fit.smplify import fit_bodies
+from monobody.fit.terms import project
+from monobody.predict.detect import Detection, find_detector
+from monobody.predict.predictor import Predictor
+from monobody.predict.refine import FOLLOWED, LANDMARKS, REFINING, SURE
+
+TOGETHER = 64
+"""People in one fit."""
+JOINTS = "lsp14"
+UNTIED = replace(REFINING, start_error_rad=None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A test set and where the detector found its people."""
+
+    people: EvaluationSet
+    detections: Sequence[Detection]
+    ms_a_person: float
+
+    @staticmethod
+    def of(people: EvaluationSet) -> "Found":
+        """Look for everybody in the box of their joints, or in the box that the set states."""
+        find, began = find_detector("blazepose"), time.perf_counter()
+        detections = []
+        for number in watched(range(len(people.names)), len(people.names)):
+            sample = people.samples[number]
+            box = box_about(sample) if people.boxes_px is None else people.boxes_px[number]
+            detections.append(find(sample.image, [[float(value) for value in box]])[0])
+        return Found(
+            people=people,
+            detections=detections,
+            ms_a_person=1000 * (time.perf_counter() - began) / max(len(detections), 1),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """What an entrant said about a test set, and how long it took beside finding people."""
+
+    predictions: Predictions
+    ms_a_person: float
+
+
+Entrant = Callable[[Found], Answers]
+
+
+def asked(predictor: Predictor) -> Entrant:
+    """Return a model as an entrant."""
+
+    def answer(found: Found) -> Answers:
+        answers: list[Mapping[str, np.ndarray]] = []
+        seconds = 0.0
+        for number, detection in enumerate(found.detections):
+            sample = found.people.samples[number]
+            camera = camera_for(predictor, sample)
+            began = time.perf_counter()
+            (person,) = predictor.people(sample.image, [detection], camera)
+            seconds += time.perf_counter() - began
+            answers.append(person_as_arrays(person, camera, JOINTS))
+        predictions = Predictions(
+            model=predictor.model,
+            terms=predictor.terms,
+            names=found.people.names,
+            joint_set=JOINTS,
+            absolute=True,
+            body_digest=predictor.body.digest,
+            made_with="",
+            **{name: np.stack([each[name] for each in answers]) for name in answers[0]},
+        )
+        return Answers(predictions=predictions, ms_a_person=1000 * seconds / len(answers))
+
+    return answer
+
+
+def fitted(body: Body, start: Answers | None, *, settings: Settings, model: str, terms: str) -> Entrant:
+    """Return SMPLify as an entrant, from the answers of another one for the same people, or from the mean pose."""
+
+    def answer(found: Found) -> Answers:
+        began = time.perf_counter()
+        cameras = [_assumed(sample) for sample in (found.people.samples[i] for i in range(len(found.detections)))]
+        parts = []
+        for first in range(0, len(cameras), TOGETHER):
+            rows = slice(first, first + TOGETHER)
+            given = None if start is None else _start(start.predictions, rows)
+            parts.append(_fit(found.detections[rows], cameras[rows], body, given, settings))
+        seconds = time.perf_counter() - began
+        predictions = Predictions(
+            model=model,
+            terms=terms,
+            names=found.people.names,
+            joint_set=JOINTS,
+            absolute=True,
+            body_digest=body.digest,
+            made_with="",
+            focal_px=np.array([camera.focal_px for camera in cameras]),
+            principal_px=np.array([camera.principal_px for camera in cameras]),
+            **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+        )
+        before = 0.0 if start is None else start.ms_a_person
+        return Answers(predictions=predictions, ms_a_person=before + 1000 * seconds / len(cameras))
+
+    return answer
+
+
+def _fit(
+    detections: Sequence[Detection], cameras: Sequence[Camera], body: Body, start: Start | None, settings: Settings
+) -> dict[str, np.ndarray]:
+    scores = np.stack([np.where(each.landmarks_score > SURE, each.landmarks_score, 0.0) for each in detections])
+    # Whoever is hardly seen is fitted to what there is: everybody gets an answer.
+    scores = np.where((scores > 0).sum(1, keepdims=True) < len(FOLLOWED) / 4, 0.1, scores) * np.array(FOLLOWED)
+    focal = torch.tensor([camera.focal_px for camera in cameras]).float()
+    principal = torch.tensor([camera.principal_px for camera in cameras]).float()
+    fits = fit_bodies(
+        Evidence(
+            keypoints_px=torch.from_numpy(np.stack([each.landmarks_px for each in detections])).float(),
+            confidence=torch.from_numpy(scores).float(),
+            keypoint_set=LANDMARKS,
+            focal_px=focal,
+            principal_px=principal,
+        ),
+        body,
+        start=start,
+        settings=settings,
+    )
+    with torch.inference_mode():
+        joints = torch.stack(
+            [
+                body.keypoints(body(rotations, betas).vertices_m, JOINTS) + shift
+                for rotations, betas, shift in zip(fits.rotations, fits.betas, fits.translation_m, strict=True)
+            ]
+        )
+        seen = project(joints, focal, principal)
+    values: dict[str, Tensor] = {
+        "joints_cam_m": joints,
+        "joints_px": seen,
+        "rotations": fits.rotations,
+        "betas": fits.betas,
+        "translation_m": fits.translation_m,
+    }
+    return {name: value.detach().numpy()[:, None] for name, value in values.items()}
+
+
+def _assumed(sample: Sample) -> Camera:
+    focal_px, principal_px = camera_of(sample)
+    return Camera(focal_px=focal_px, principal_px=principal_px, source="default")
+
+
+def _start(predictions: Predictions, rows: slice) -> Start:
+    """Return the bodies that a model believes in most; they stand elsewhere under the fit's own camera."""
+    assert predictions.rotations is not None
+    assert predictions.betas is not None
+    rotations, betas = predictions.rotations[rows], predictions.betas[rows]
+    chosen = np.zeros(len(betas), np.int64) if predictions.weights is None else predictions.weights[rows].argmax(1)
+    everybody = np.arange(len(betas))
+    return Start(
+        rotations=torch.from_numpy(rotations[everybody, chosen]).float(),
+        betas=torch.from_numpy(betas[everybody, chosen]).float(),
+    )

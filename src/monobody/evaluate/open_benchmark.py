@@ -1,0 +1,251 @@
+"""The open benchmark: what there is here, side by side, on people whom anybody may have. `monobody evaluate open`
+
+    synthetic MPJPE, PA-MPJPE, PVE    500 rendered held-out people (`synthetic.py`)
+    PCK@0.1, PCK@0.05                 the 500 photos of LSP Extended that are kept from training (`keypoints_2d.py`)
+    IoU                               bare bodies against the masks of 100 photos of Clothing Co-Parsing
+    impossible                        per cent of the people in LSP Extended's photos one of whose 21 joints is bent
+                                      further than any captured pose (`body/prior.py`)
+    ms                                a person, beside finding them; with whatever threads torch takes
+
+Everybody sees the same detections: people are looked for in the boxes that are known. Without `lsp_extended/` or
+`clothing_coparsing/` the columns of photos stay empty.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from monobody.body.model import Body
+from monobody.body.prior import PosePrior
+from monobody.errors import UserError
+from monobody.evaluate.entrants import TOGETHER, UNTIED, Answers, Entrant, Found, asked, fitted
+from monobody.evaluate.held_out import MOVED_JOINTS
+from monobody.evaluate.masked_people import FOLDER as MASKED
+from monobody.evaluate.masked_people import open_masked, silhouette_ious
+from monobody.evaluate.people import first
+from monobody.evaluate.predictions import Predictions
+from monobody.evaluate.protocol import Column, EvaluationSet, Protocol, Result, Row
+from monobody.evaluate.protocols import find_protocol
+from monobody.evaluate.quick import BLAZEPOSE_JOINTS, blazepose_joints, real_numbers, synthetic_numbers
+from monobody.evaluate.report import to_json, write_report
+from monobody.evaluate.terminal import print_result
+from monobody.files import atomic_write
+from monobody.predict.refine import REFINING
+
+PHOTOS = "lsp_extended"
+COLUMNS = (
+    Column(key="mpjpe_mm", heading="MPJPE mm", better="lower"),
+    Column(key="pa_mpjpe_mm", heading="PA-MPJPE mm", better="lower"),
+    Column(key="pve_mm", heading="PVE mm", better="lower"),
+    Column(key="pck_0.1", heading="PCK@0.1 %", better="higher"),
+    Column(key="pck_0.05", heading="PCK@0.05 %", better="higher"),
+    Column(key="iou", heading="IoU %", better="higher"),
+    Column(key="impossible", heading="impossible %", better="lower"),
+    Column(key="ms", heading="ms", better="lower"),
+)
+SYNTHETIC_COLUMNS, PHOTO_COLUMNS = ("mpjpe_mm", "pa_mpjpe_mm", "pve_mm"), ("pck_0.1", "pck_0.05")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sets:
+    """The people, found once."""
+
+    synthetic: Found
+    photos: Found | None
+    masked: Found | None
+
+
+def evaluate_open(
+    *,
+    data: Path | None,
+    out: Path,
+    json_path: Path | None = None,
+    device: str = "auto",
+    limit: int | None = None,
+) -> Result:
+    """Measure everything that is shipped, print the table, write the report.
+
+    Args:
+        data: folder that holds `lsp_extended/` and `clothing_coparsing/`; what is not there is left out, and said.
+        out: folder for the report.
+        json_path: write the numbers here as well.
+        device: where networks run; fits run on the processor.
+        limit: only so many people of each kind, the first ones.
+
+    Raises:
+        UserError: `limit` leaves nobody, or a data set is there but not whole.
+    """
+    if limit is not None and limit < 1:
+        raise UserError(f"--limit {limit} leaves nobody: give a positive number.")
+    began = time.perf_counter()
+    sets, missing = opened(data, limit)
+    rows = tuple(measured(sets, device))
+    counts = {
+        name: 0 if found is None else len(found.detections)
+        for name, found in (("synthetic", sets.synthetic), ("photos", sets.photos), ("masks", sets.masked))
+    }
+    result = Result(
+        protocol=protocol(),
+        rows=rows,
+        count=sum(counts.values()),
+        partial=" ".join(missing),
+        facts={
+            "people": counts,
+            "finding_ms": round(sets.synthetic.ms_a_person, 1),
+            "threads": torch.get_num_threads(),
+            "people_in_one_fit": TOGETHER,
+            "seconds": round(time.perf_counter() - began, 1),
+        },
+    )
+    print_result(result)
+    if json_path is not None:
+        with atomic_write(json_path) as temporary:
+            temporary.write_text(json.dumps(to_json(result), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    write_report(result, out)
+    print(f"Report: {out / 'report.html'}")
+    return result
+
+
+def opened(data: Path | None, limit: int | None) -> tuple[Sets, list[str]]:
+    """Find the people of all three sets, and say what there is not."""
+
+    def found(people: EvaluationSet) -> Found:
+        return Found.of(people if limit is None or limit >= len(people.names) else first(people, limit))
+
+    missing = [] if limit is None else [f"At most {limit:,} people of each kind were measured."]
+    there = {name: data is not None and (data / name).is_dir() for name in (PHOTOS, MASKED)}
+    missing += [
+        f"There is no {name}/ in the folder of data: its columns are empty." for name, is_there in there.items()
+        if not is_there
+    ]  # fmt: skip
+    photos = masked = None
+    if data is not None and there[PHOTOS]:
+        photos = found(find_protocol("lsp-extended").open(data))
+    if data is not None and there[MASKED]:
+        masked = found(open_masked(data))
+    return Sets(synthetic=found(find_protocol("synthetic").open(None)), photos=photos, masked=masked), missing
+
+
+def measured(sets: Sets, device: str) -> Iterator[Row]:
+    """Yield the rows, one entrant after the other."""
+    from monobody.hub import MODELS
+    from monobody.predict.predictor import load
+
+    body = Body.load()
+    yield from _rows("mean pose", asked(load("mean-pose", device=device, body=body)), sets, body)
+    alone = fitted(body, None, settings=UNTIED, model="smplify", terms="Apache-2.0")
+    yield from _rows("SMPLify, from the mean pose", alone, sets, body)
+    for model in MODELS.values():
+        if not model.shipped:
+            continue
+        predictor = load(model.name, device=device, body=body)
+        answers = {id(found): asked(predictor)(found) for found in _all(sets)}
+        yield from _rows(model.name, lambda found, a=answers: a[id(found)], sets, body)
+
+        def refine(found: Found, a: Mapping[int, Answers] = answers) -> Answers:
+            start = a[id(found)]
+            given = start.predictions
+            entrant = fitted(body, start, settings=REFINING, model=f"{given.model}, refined", terms=given.terms)
+            return entrant(found)
+
+        yield from _rows(f"{model.name}, refined", refine, sets, body)
+    yield _blazepose(sets)
+
+
+def _rows(method: str, entrant: Entrant, sets: Sets, body: Body) -> Iterator[Row]:
+    """Yield a row for each way in which an entrant's hypotheses may count."""
+    answers = {name: None if found is None else entrant(found) for name, found in _by_name(sets).items()}
+    rendered, photos, masked = (answers[name] for name in ("synthetic", "photos", "masked"))
+    assert rendered is not None
+    in_3d = _measured("synthetic", sets.synthetic, rendered)
+    in_2d = {}
+    if photos is not None and sets.photos is not None:
+        in_2d = {row.choice: row for row in _measured("lsp-extended", sets.photos, photos)}
+    for row in in_3d:
+        numbers: dict[str, float | None] = {key: row.numbers.get(key) for key in SYNTHETIC_COLUMNS}
+        numbers |= {key: in_2d[row.choice].numbers[key] for key in PHOTO_COLUMNS if row.choice in in_2d}
+        if not row.oracle:
+            # Which hypothesis is shown to somebody who does not know the truth.
+            if masked is not None and sets.masked is not None:
+                numbers["iou"] = float(silhouette_ious(sets.masked.people, masked.predictions, body).mean())
+            if photos is not None:
+                numbers["impossible"] = impossible_percent(photos.predictions)
+            numbers["ms"] = rendered.ms_a_person
+        yield replace(row, method=method, numbers=numbers)
+
+
+def _measured(name: str, found: Found, answers: Answers) -> tuple[Row, ...]:
+    chosen = find_protocol(name)
+    return chosen.measure(chosen, found.people, answers.predictions).rows
+
+
+def impossible_percent(predictions: Predictions) -> float:
+    """Return the per cent of people with a joint, of the 21 that are captured, bent further than any captured pose."""
+    assert predictions.rotations is not None
+    everybody = np.arange(len(predictions.names))
+    weights = predictions.weights
+    chosen = np.zeros(len(everybody), np.int64) if weights is None else weights.argmax(1)
+    rotations = torch.from_numpy(predictions.rotations[everybody, chosen].astype(np.float32))
+    within = PosePrior.load().within_limits(rotations[:, 1:])[:, :MOVED_JOINTS]
+    return 100 * float(1 - within.all(1).double().mean())
+
+
+def _blazepose(sets: Sets) -> Row:
+    """Return the detector's own landmarks: a peer without a body, on the 12 of LSP's 14 joints that it has."""
+    found = sets.synthetic
+    numbers = synthetic_numbers(list(found.people.samples), blazepose_joints(found.detections), BLAZEPOSE_JOINTS)
+    if sets.photos is not None:
+        photos = sets.photos
+        numbers |= real_numbers(list(photos.people.samples), blazepose_joints(photos.detections), BLAZEPOSE_JOINTS)
+    plain = {name.removeprefix("synthetic_").removeprefix("real_"): float(value) for name, value in numbers.items()}
+    source = "MediaPipe's landmarks in the picture and in metres, as they come; neck and top of the head are not judged"
+    return Row(method="BlazePose, 12 of the 14 joints", numbers=plain, ours=True, source=source)
+
+
+def _by_name(sets: Sets) -> dict[str, Found | None]:
+    return {"synthetic": sets.synthetic, "photos": sets.photos, "masked": sets.masked}
+
+
+def _all(sets: Sets) -> list[Found]:
+    return [found for found in _by_name(sets).values() if found is not None]
+
+
+def protocol() -> Protocol:
+    """Return what the table means."""
+
+    def closed(*_: Any) -> Any:
+        raise AssertionError("The open benchmark opens and measures three sets by itself.")
+
+    return Protocol(
+        name="open",
+        title="The open benchmark",
+        people=(
+            "500 rendered held-out people (MPJPE, PA-MPJPE, PVE); the 500 photos of LSP Extended that are kept from "
+            "training (PCK, impossible); the 100 of Clothing Co-Parsing (IoU)"
+        ),
+        joints="the 14 of LSP, read off the body by its own regressor of the set",
+        root="the middle of the hips; of meshes the pelvis",
+        alignment="hips (MPJPE), similarity (PA-MPJPE), pelvis (PVE); none in pictures",
+        boxes=(
+            "about the known joints, wider by a tenth all round, or about the mask; the detector finds the person "
+            "inside, once for all rows"
+        ),
+        columns=COLUMNS,
+        headline="pa_mpjpe_mm",
+        expected=None,
+        open=closed,
+        measure=closed,
+        notes=(
+            "IoU is of bare bodies against dressed people. Clothing Co-Parsing's people mostly stand.",
+            "`impossible` counts people, not joints: one joint is enough.",
+            "`ms` is of this machine and run, without finding people; refined rows have the model's time in theirs, "
+            "and fit 64 people together.",
+            "BlazePose's row is judged on 12 joints, the others on 14.",
+        ),
+    )
