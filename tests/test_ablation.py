@@ -151,6 +151,7 @@ def test_the_whole_command_on_procedural_people(tmp_path: Path) -> None:
         assert all(isinstance(value, float) for value in row.values())
     assert written["held_out_people"] == TINY.held_out
     assert (tmp_path / "run" / "ablation.png").stat().st_size < 300_000
+    assert "data:image/png;base64," in (tmp_path / "run" / "ablation.html").read_text()
     assert {run["seed"] for run in written["runs"]} == {0, 1}
     # All begin with the same network, whatever their seed, and differ after it.
     assert len({run["mpjpe_mm"] for run in report["runs"]}) == 6

@@ -366,7 +366,7 @@ def test_only_results_of_the_same_people_are_compared() -> None:
 
 def shipped_answers(folder: Path, name: str, count: int, *, error_m: float) -> Path:
     """A file of predictions for the first shipped people: their true joints, moved."""
-    true_m = np.stack([sample.joints_cam_m for sample in SampleFiles(SYNTHETIC)[:count]])
+    true_m = np.array([sample.joints_cam_m for sample in SampleFiles(SYNTHETIC)[:count]], np.float64)
     moved = true_m + np.random.default_rng(len(name)).normal(0, error_m, true_m.shape)
     given = Predictions(
         model=name, terms="none", names=tuple(f"{index:06d}" for index in range(count)), joint_set="lsp14",

@@ -28,7 +28,7 @@ body { max-width: none; }
 #grid.middle img { aspect-ratio: 1; }
 #grid span, #grid b { display: block; padding: 0 .5rem; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; }
-#grid b { padding-top: .2rem; font-variant-numeric: tabular-nums; }
+#grid b { padding-top: .2rem; font-size: .9rem; font-variant-numeric: tabular-nums; }
 #grid span { color: var(--faint); font-size: .8rem; padding-bottom: .35rem; }
 dialog { border: 1px solid var(--line); border-radius: 10px; background: var(--paper); color: var(--ink); padding: 1rem;
   width: min(96vw, 74rem); }
@@ -36,7 +36,11 @@ dialog::backdrop { background: rgb(0 0 0 / .6); }
 dialog img { width: 100%; height: auto; border-radius: 5px; }
 dialog .tiles { display: flex; color: var(--faint); font-size: .8rem; }
 dialog .tiles span { flex: 1; text-align: center; }
-dialog nav { display: flex; gap: .6rem; justify-content: end; }
+dialog nav { display: flex; flex-wrap: wrap; gap: .6rem; align-items: center; margin-bottom: .7rem; }
+dialog h2 { margin: 0 auto 0 0; overflow-wrap: anywhere; }
+#large-numbers { grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: .2rem 2.5rem; }
+#large-numbers div { display: flex; justify-content: space-between; gap: 1rem; border-bottom: 1px solid var(--line); }
+#large-numbers dd { text-align: right; margin: 0; }
 @media (max-width: 40rem) { .controls { position: static; } }
 dialog nav button { font: inherit; padding: .3rem .8rem; color: var(--ink); background: var(--panel);
   border: 1px solid var(--line); border-radius: 5px; cursor: pointer; }
@@ -99,7 +103,11 @@ function show(place) {
   field("large").alt = one.name;
   field("large-name").textContent = one.name;
   const pairs = Object.entries({...one.numbers, ...one.groups});
-  const said = pairs.flatMap(([key, value]) => [element("dt", key), element("dd", value)]);
+  const said = pairs.map(([key, value]) => {
+    const both = element("div");
+    both.append(element("dt", key), element("dd", value));
+    return both;
+  });
   field("large-numbers").replaceChildren(...said);
   if (!large.open) large.showModal();
 }
@@ -213,10 +221,10 @@ def gallery_page(
 <label>name<input type="search" id="name" placeholder="part of it"></label>
 {whole}<output id="shown"></output></div>
 <div id="grid" class="{"middle" if only_tile else ""}" style="--tile: {tile}"></div><div id="more">...</div>
-<dialog aria-labelledby="large-name"><h2 id="large-name"></h2><img id="large" alt="">
-<div class="tiles">{"".join(f"<span>{text(tile)}</span>" for tile in tiles)}</div><dl id="large-numbers"></dl>
-<nav><button type="button" id="before">&larr; before</button><button type="button" id="after">after &rarr;</button>
-<button type="button" id="close">close</button></nav></dialog>
+<dialog aria-labelledby="large-name"><nav><h2 id="large-name"></h2>
+<button type="button" id="before">&larr; before</button><button type="button" id="after">after &rarr;</button>
+<button type="button" id="close">close</button></nav><img id="large" alt="">
+<div class="tiles">{"".join(f"<span>{text(tile)}</span>" for tile in tiles)}</div><dl id="large-numbers"></dl></dialog>
 <noscript><p>This page needs its own script to sort and filter.</p></noscript>
 {embedded("people", data)}"""
     return page(title, content, script=_SCRIPT, style=_STYLE, pictures_beside=True)
