@@ -154,6 +154,23 @@ def test_xas_lifts_with_the_true_depth_and_repairs_left_and_right(root: Path) ->
     assert result.errors["mpjpe_mm"] == pytest.approx(90 * ray / 18, abs=1e-3)
 
 
+def test_xas_best_and_confident(root: Path) -> None:
+    """Two hypotheses, seen alike and wrong in depth at one joint each: the oracle takes every joint's better one."""
+    people = find_protocol("h36m-p1", variant="xas").open(root)
+    true = np.concatenate([TRUE, TRUE[:, [11, 14]].mean(1, keepdims=True)], axis=1)
+    both = np.stack([true, true], axis=1)
+    both[:, 0, 10, 2] += 0.06
+    both[:, 1, 7, 2] += 0.30
+    px = np.repeat(seen(true, people)[:, None], 2, axis=1)
+    weights = np.tile([0.4, 0.6], (len(true), 1))
+    result = measured(root, "h36m-p1", "xas", joint_set="xas18", joints_cam_m=both, joints_px=px, weights=weights)
+    ray = np.linalg.norm(true / true[..., 2:], axis=2)
+    expected = [(300 * ray[:, 7] / 18).mean(), (60 * ray[:, 10] / 18).mean(), 0]
+    assert [row.choice for row in result.rows] == ["confident", "best whole pose", "best per joint"]
+    assert [row.numbers["mpjpe_mm"] for row in result.rows] == pytest.approx(expected, abs=1e-3)
+    assert result.rows[2].numbers["pa_mpjpe_mm"] == pytest.approx(0, abs=1e-3)
+
+
 def test_xas_scales_about_the_origin_of_the_world(root: Path) -> None:
     """People nearer to the origin of the world, measured by hand."""
     people = find_protocol("h36m-p1", variant="xas").open(root)
