@@ -10,8 +10,9 @@ from monobody.cli.folders import ensure_writable, known_data
 from monobody.errors import UserError
 
 Name = Literal[
-    "h36m-p1", "h36m-p2", "mpi-inf-3dhp", "3dpw", "lsp", "lsp-extended", "coco", "synthetic", "open", "quick", "ablation"
-]
+    "h36m-p1", "h36m-p2", "mpi-inf-3dhp", "3dpw", "lsp", "lsp-extended", "coco", "synthetic",
+    "open", "quick", "ablation",
+]  # fmt: skip
 
 
 def evaluate(
