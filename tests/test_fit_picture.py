@@ -22,12 +22,15 @@ from monobody.image import read_image
 from monobody.metrics import pa_mpjpe
 from monobody.models.output import HMROutput, standing_pose
 from monobody.predict.detection import Detection
-from monobody.predict.fit_picture import Fitter, with_masks
+from monobody.predict.fit_picture import Fitter
 from monobody.predict.predictor import Predictor
 from monobody.predict.somebody_else import suspicion
 from monobody.scene import Scene, save_png
 
-STAGES = (Stage(evaluations=25, prior=2, outlier=0.3), Stage(evaluations=25, prior=1, outlier=0.2))
+STAGES = (
+    Stage(evaluations=25, prior=2, outlier=0.3),
+    Stage(evaluations=25, prior=1, outlier=0.2, mask_px=32),
+)
 QUICK = Settings(stages=STAGES, start_stages=STAGES)
 FOCAL = 800.0
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -144,12 +147,6 @@ def test_results_on_somebodys_own_body_have_its_terms() -> None:
     own = Body(replace(shipped_body().data, name="SMPL_NEUTRAL"))
     assert Fitter(shipped_body()).terms == "Apache-2.0"
     assert Fitter(own).terms == "those of the body SMPL_NEUTRAL"
-
-
-def test_masks_are_filled_by_the_last_stages() -> None:
-    settings = with_masks(Settings())
-    assert [stage.mask_px for stage in settings.stages] == [0, 32, 64]
-    assert [stage.mask_px for stage in settings.start_stages] == [64]
 
 
 def test_keypoints_in_another_order_are_noticed(truth: Scene, photo: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ is looked at where the fit starts from a network's body (``start``), and to warn
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from monobody.data.keypoint_files.known_people import KnownPerson, choose_people
 from monobody.data.keypoint_files.read_people import People, read_people
 from monobody.errors import UserError
 from monobody.fit.evidence import Evidence, Fits, Mask, Start
-from monobody.fit.settings import Settings, Stage
+from monobody.fit.settings import Settings
 from monobody.fit.smplify import fit_bodies
 from monobody.image import Picture
 from monobody.predict.before_camera import hypothesis_of_fit
@@ -38,8 +37,6 @@ SHIPPED = "monobody"
 """What the shipped body calls itself."""
 FITS_BADLY = 0.06
 """A mean distance of the keypoints above this share of the person's size is worth a warning."""
-MASK_SIDES_PX = (32, 64)
-"""At which raster the last stages of a fit compare silhouettes, where there is a mask."""
 FROM_MEAN, FROM_MODEL = Settings(), Settings(start_error_rad=0.3)
 """Given keypoints are thought to be better than a model's body, so that this is tied to loosely."""
 
@@ -165,7 +162,6 @@ class Fitter:
 
     def _fits(self, table: np.ndarray, set_name: str, camera: Camera, mask: Mask | None, start: Start | None) -> Fits:
         count = len(table)
-        settings = self.settings if mask is None else with_masks(self.settings)
         evidence = Evidence(
             keypoints_px=torch.from_numpy(table[..., :2]).float(),
             confidence=torch.from_numpy(table[..., 2]).float(),
@@ -174,7 +170,7 @@ class Fitter:
             focal_px=torch.full((count,), float(camera.focal_px)),
             principal_px=torch.tensor(camera.principal_px).float().expand(count, 2),
         )
-        return fit_bodies(evidence, self.body, start=start, settings=settings)
+        return fit_bodies(evidence, self.body, start=start, settings=self.settings)
 
 
 def load_fitter(start: str | Path = MEAN, *, device: str = "auto", body: Body | str | Path | None = None) -> Fitter:
@@ -190,16 +186,6 @@ def load_fitter(start: str | Path = MEAN, *, device: str = "auto", body: Body | 
     """
     loaded = body if isinstance(body, Body) else Body.load(body)
     return Fitter(loaded, start=None if str(start) == MEAN else load(start, device=device, body=loaded))
-
-
-def with_masks(settings: Settings) -> Settings:
-    """Return settings whose last stages fill masks, each at a finer raster than the one before."""
-
-    def looking(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-        sides = ((0,) * len(stages) + MASK_SIDES_PX)[-len(stages) :]
-        return tuple(replace(stage, mask_px=side) for stage, side in zip(stages, sides, strict=True))
-
-    return replace(settings, stages=looking(settings.stages), start_stages=looking(settings.start_stages))
 
 
 def how_well(fits: Fits, row: int) -> str:
