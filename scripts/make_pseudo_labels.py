@@ -6,7 +6,8 @@ The set is a folder of LSP Extended, or one that `monobody prepare` wrote. Its p
 box of their joints; with `--regions` (`scripts/locate_people.py`) what it said before is taken instead. Fits are kept
 in `OUT/fits/`, chunk by chunk in random order: a run that was stopped goes on, and any prefix is a fair sample. Then
 those that pass all thresholds are written to `OUT`, with a manifest that counts the others by reason. Give the folder
-a share of any training: `--mixture synthetic=0.6,lsp_extended_pseudo=0.4`.
+a share of any training: `--mixture synthetic=0.6,lsp_extended_pseudo=0.4`. `--spin FILE` writes them as SPIN's table
+as well, for others' programs: joints in 2D and 3D, as the bodies are not SMPL's.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from monobody.data.crop import Crop
 from monobody.data.datasets.lsp_extended import LICENCE, LspExtended
 from monobody.data.prepared import MANIFEST, Prepared
 from monobody.data.prepared_writer import Origin, write_prepared
+from monobody.data.spin_table import export_spin
 from monobody.evaluate.quick import find_people
 from monobody.files import atomic_write
 from monobody.fit.kept import Judged, Labelled, Thresholds
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="only so many photos, drawn at random")
     parser.add_argument("--minutes", type=float, help="fit no longer than this, and write what is there")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--spin", type=Path, help="also write the set as SPIN's table")
     parser.add_argument("--select-only", action="store_true", help="fit nothing more")
     options = parser.parse_args()
     if not options.select_only:
@@ -120,13 +123,16 @@ def open_regions(path: Path | None) -> dict[str, Detection]:
 
 def write(options: argparse.Namespace) -> None:
     """Select among all fits that there are, and write the set and its record."""
-    fits = Judged.together([Judged.load(path) for path in sorted((options.output / "fits").glob("*.npz"))])
+    parts = [Judged.load(path) for path in sorted((options.output / "fits").glob("*.npz"))]
+    if not parts:
+        raise SystemExit(f"{options.output / 'fits'} holds no fits: run again without --select-only, or for longer.")
+    fits = Judged.together(parts)
     thresholds, photos = Thresholds(), open_set(options.set)
     crops = {name: found.crop for name, found in open_regions(options.regions).items()}
     chosen = Labelled(photos, fits, thresholds, crops)
     digest = hashlib.sha256(fits.rotations.tobytes() + fits.joints_cam_m.tobytes()).hexdigest()
     record_path = options.output / RECORD
-    if record_path.is_file() and json.loads(record_path.read_text())["fits"] != digest:
+    if record_path.is_file() and json.loads(record_path.read_text()).get("fits") != digest:
         (options.output / MANIFEST).unlink(missing_ok=True)  # Its shards hold other bodies of the same people.
     prepared = isinstance(photos, Prepared)
     licence = photos.manifest["licence"] if prepared else LICENCE
@@ -150,6 +156,8 @@ def write(options: argparse.Namespace) -> None:
         temporary.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record, indent=1))
     print(f"{options.output}: {manifest['count']} people")
+    if options.spin is not None:
+        print(f"{options.spin}: {export_spin(Prepared(options.output), options.spin)} people")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Pseudo-labels: who is witness to what, which fits are dropped, and what becomes of the others."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -14,10 +16,15 @@ from monobody.data.crop import Crop
 from monobody.data.prepared import Prepared
 from monobody.data.prepared_writer import write_prepared
 from monobody.data.sample import NO_AUGMENT, Sample, training_row
+from monobody.data.shards import SampleFiles
 from monobody.errors import UserError
+from monobody.evaluate.quick import SYNTHETIC, find_people
 from monobody.fit.kept import Judged, Labelled, Thresholds
 from monobody.fit.pseudo_labels import Seen
+from monobody.metrics import pa_mpjpe
+from monobody.predict.pseudo_labels import Labeller
 
+ROOT = Path(__file__).resolve().parents[1]
 FLIP = list(SKELETONS["lsp14"].flip)
 LIMBS = [(i, source) for i, source in enumerate(correspondence("blazepose33", "lsp14")) if source >= 0]
 STANDING = torch.tensor(
@@ -212,3 +219,42 @@ def test_a_second_run_writes_the_same_set_again(tmp_path: Path) -> None:
         Prepared(tmp_path / "pseudo")
     assert write_prepared("pseudo", chosen, tmp_path / "pseudo", per_shard=2) == first
     assert json.loads((tmp_path / "pseudo" / "manifest.json").read_text())["count"] == 6
+
+
+@pytest.mark.slow
+def test_thresholds_keep_the_bodies_that_are_nearer_the_truth() -> None:
+    """Rendered people whose joints were clicked: nothing but their pictures and clicks is known to the fits."""
+    people = list(SampleFiles(SYNTHETIC)[:48])
+    rng = np.random.default_rng(0)
+    clicked = [replace(p, keypoints_px=p.keypoints_px + rng.normal(size=(19, 2)).astype(np.float32)) for p in people]
+    fits = Labeller.load().label(clicked, find_people(people), [str(i) for i in range(48)], range(48))
+    keep, fitted = Thresholds().kept(fits), np.isfinite(fits.reprojection)
+    assert keep.sum() > 20
+    assert not keep[~fitted].any()
+    truth = np.stack([p.joints_cam_m for p in people if p.joints_cam_m is not None])
+    errors = pa_mpjpe(torch.from_numpy(fits.joints_cam_m), torch.from_numpy(truth)).numpy()
+    assert errors[keep].mean() < 75
+    assert errors[fitted & ~keep].mean() > errors[keep].mean() + 10
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    """The script on a prepared set of three people, whose 3D labels it must neither see nor keep."""
+    people = [replace(p, joints_cam_m=None, rotations=None, betas=None) for p in SampleFiles(SYNTHETIC)[:3]]
+    write_prepared("clicked", people, tmp_path / "clicked")
+    out = tmp_path / "labels"
+    command = [sys.executable, ROOT / "scripts" / "make_pseudo_labels.py", tmp_path / "clicked", "-o", out]
+    subprocess.run([*command, "--minutes", "0.00001"], capture_output=True, text=True)
+    assert not list(out.rglob("*.npz")), "a chunk that was not fitted leaves no file"
+    done = subprocess.run([*command, "--spin", tmp_path / "table.npz"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.suffix in (".npz", ".tar")}
+    assert len(first) == 2
+    record = json.loads((out / "pseudo_labels.json").read_text())
+    assert record["kept"] + sum(record["dropped"].values()) == 3
+    assert record["kept"] == len(Prepared(out))
+    with np.load(tmp_path / "table.npz") as table:
+        assert len(table["imgname"]) == record["kept"]
+        assert not table["has_smpl"].any()
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert first == {path: path.stat().st_mtime_ns for path in first}
