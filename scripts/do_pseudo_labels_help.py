@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -134,28 +135,28 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.output.mkdir(parents=True, exist_ok=True)
-    model, body = fresh(), Body.load()
+    shipped, body = load_network(), Body.load()
     joints = JointBody.from_body(body, ("cocoplus19",))
     measure = {"joint_body": joints, "capsules": CapsuleBody(body), "prior": PosePrior.load()}
-    shown = held_out(model, list(SampleFiles(SYNTHETIC)), options.output / "held_out_people.npz")
+    shown = held_out(shipped, list(SampleFiles(SYNTHETIC)), options.output / "held_out_people.npz")
     real = photos_of(options.data, "validation")
     assert real is not None, f"{options.data} holds no lsp_extended/"
-    seen = held_out(model, [real[i] for i in range(len(real))], options.output / "held_out_photos.npz")
+    seen = held_out(shipped, [real[i] for i in range(len(real))], options.output / "held_out_photos.npz")
     people, photos = (HeldOut(rows=rows, **measure) for rows in (shown, seen))
     labels = Prepared(options.labels)
-    known = cached(model, labels, options.output / "photos", options.rows, 11)
-    drawn = cached(model, SampleFiles(*options.people), options.output / "people", options.rows, 12)
+    known = cached(shipped, labels, options.output / "photos", options.rows, 11)
+    drawn = cached(shipped, SampleFiles(*options.people), options.output / "people", options.rows, 12)
     arms = {
         "synthetic people, photos in 2D": [drawn, without_3d(known)],
         "synthetic people, photos with fitted bodies": [drawn, known],
         "photos in 2D alone": [without_3d(known)],
         "photos with fitted bodies alone": [known],
     }
-    table: dict[str, list[dict[str, float]]] = {"before": [measured(model, people, photos)]}
+    table: dict[str, list[dict[str, float]]] = {"before": [measured(shipped, people, photos)]}
     show("before", table["before"][0])
     for seed in range(options.seeds):
         for name, parts in arms.items():
-            began, model = time.process_time(), fresh()
+            began, model = time.process_time(), deepcopy(shipped)
             trained(model, parts, joints, options.steps, seed)
             table.setdefault(name, []).append(measured(model, people, photos))
             show(f"{name}, seed {seed}, {time.process_time() - began:.0f} CPU s", table[name][-1])
@@ -169,7 +170,7 @@ def main() -> None:
             temporary.write_text(json.dumps(kept | {KEY: summary}, indent=1) + "\n")
 
 
-def fresh() -> HMR:
+def load_network() -> HMR:
     """Return the shipped network."""
     model = load("hmr-small", device="cpu").estimator.model  # pyright: ignore[reportAttributeAccessIssue]
     model.requires_grad_(True)

@@ -1,6 +1,6 @@
 """Pictures of pseudo-labels, kept and dropped, to look at: a page to scroll, and sheets.
 
-    python scripts/look_at_pseudo_labels.py DATA/lsp_extended --regions regions.npz OUT -o LOOK [--count 40]
+    python scripts/look_at_pseudo_labels.py DATA/lsp_extended OUT -o LOOK [--count 40]
 
 Of the fits that `scripts/make_pseudo_labels.py` keeps in `OUT/fits/`, so many of those kept and so many of those that
 were fitted and dropped, spread evenly over how far apart the fits from the two starts are. Each has the photo with its
@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from make_pseudo_labels import open_regions, open_set
+from make_pseudo_labels import open_set
 from PIL import Image, ImageDraw
 
 from monobody.body.model import Body
@@ -69,14 +69,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", type=Path, help="what the labels were made for")
     parser.add_argument("labels", type=Path, help="what make_pseudo_labels.py wrote")
-    parser.add_argument("--regions", type=Path)
     parser.add_argument("--count", type=int, default=40, help="so many of each kind")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     fits = Judged.together([Judged.load(path) for path in sorted((options.labels / "fits").glob("*.npz"))])
     thresholds, body, photos = Thresholds(), Body.load(), open_set(options.set)
     kept, fitted, reasons = thresholds.kept(fits), np.isfinite(fits.reprojection), thresholds.first_reasons(fits)
-    crops = {name: found.crop for name, found in open_regions(options.regions).items()}
     table = thresholds.reasons(fits)
     items: list[Item] = []
     for kind, places in (("kept", np.flatnonzero(kept)), ("dropped", np.flatnonzero(fitted & ~kept))):
@@ -114,7 +112,10 @@ def main() -> None:
         ]
     page = gallery_page(
         "Pseudo-labels, kept and dropped",
-        [f"{int(kept.sum()):,} of {len(fits):,} photos are kept; {len(crops):,} were found by the detector."],
+        [
+            f"{int(kept.sum()):,} of {len(fits):,} photos are kept. Shown are {options.count} of them, and as many of "
+            "those that were fitted and dropped, spread evenly over how far apart their two fits are."
+        ],
         items,
         tiles=("photo and clicks", "fit", "from its side"),
         tile_px=TILE_PX,
