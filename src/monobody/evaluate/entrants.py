@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from monobody.body.model import Body
@@ -24,7 +25,7 @@ from monobody.fit.smplify import fit_bodies
 from monobody.fit.terms import project
 from monobody.predict.detect import Detection, find_detector
 from monobody.predict.predictor import Predictor
-from monobody.predict.refine import FOLLOWED, LANDMARKS, REFINING, SURE
+from monobody.predict.refine import FEWEST, FOLLOWED, LANDMARKS, REFINING, SURE
 
 TOGETHER = 64
 """People in one fit."""
@@ -39,6 +40,11 @@ class Found:
     people: EvaluationSet
     detections: Sequence[Detection]
     ms_a_person: float
+
+    @property
+    def hardly_seen(self) -> int:
+        """How many people the detector is sure of fewer landmarks of than a fit should have."""
+        return int(((sure_scores(self.detections) > 0).sum(1) < FEWEST).sum())
 
     @staticmethod
     def of(people: EvaluationSet) -> "Found":
@@ -125,12 +131,19 @@ def fitted(body: Body, start: Answers | None, *, settings: Settings, model: str,
     return answer
 
 
+def sure_scores(detections: Sequence[Detection]) -> Float[np.ndarray, "n 33"]:
+    """Return how sure the detector is of the landmarks that are fitted; 0 of others and of those it is not sure of."""
+    scores = np.stack([np.where(each.landmarks_score > SURE, each.landmarks_score, 0.0) for each in detections])
+    return scores * np.array(FOLLOWED)
+
+
 def _fit(
     detections: Sequence[Detection], cameras: Sequence[Camera], body: Body, start: Start | None, settings: Settings
 ) -> dict[str, np.ndarray]:
-    scores = np.stack([np.where(each.landmarks_score > SURE, each.landmarks_score, 0.0) for each in detections])
+    scores = sure_scores(detections)
     # Whoever is hardly seen is fitted to what there is: everybody gets an answer.
-    scores = np.where((scores > 0).sum(1, keepdims=True) < len(FOLLOWED) / 4, 0.1, scores) * np.array(FOLLOWED)
+    few = (scores > 0).sum(1, keepdims=True) < FEWEST
+    scores = np.where(few, 0.1 * np.array(FOLLOWED), scores)
     focal = torch.tensor([camera.focal_px for camera in cameras]).float()
     principal = torch.tensor([camera.principal_px for camera in cameras]).float()
     fits = fit_bodies(
