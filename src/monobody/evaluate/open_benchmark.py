@@ -265,7 +265,7 @@ def protocol() -> Protocol:
             "BlazePose's row is judged on 12 joints, the others on 14.",
             "Photos do not tell their camera: networks are seen through their own weak-perspective one, fits through a "
             "pinhole whose focal length is the picture's diagonal.",
-            "`hardly_seen` in the facts counts people of whom the detector is sure of too few landmarks; they are fitted "
-            "to all of them, weakly.",
+            "`hardly_seen` in the facts counts people of whom the detector is sure of too few landmarks; they are "
+            "fitted to all of them, weakly.",
         ),
     )
