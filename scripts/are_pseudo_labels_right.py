@@ -59,20 +59,32 @@ def fitted(people: Sequence[Sample], labeller: Labeller, *, exchanged: bool = Fa
     return Judged.together(parts)
 
 
-def numbers(fits: Judged, people: Sequence[Sample], chosen: np.ndarray) -> dict[str, Any]:
-    """Return how many there are of some, and how far off they truly are."""
-    if not chosen.any():
+def numbers(joints_m: np.ndarray, people: Sequence[Sample], index: np.ndarray) -> dict[str, Any]:
+    """Return how many there are of some, and how far off their joints truly are."""
+    if not len(index):
         return {"people": 0}
-    true = np.stack([people[i].joints_cam_m for i in fits.index[chosen]])
-    joints, truth = torch.from_numpy(fits.joints_cam_m[chosen]), torch.from_numpy(true).float()
+    true = np.stack([people[i].joints_cam_m for i in index])
+    joints, truth = torch.from_numpy(joints_m), torch.from_numpy(true).float()
     aligned, centred = pa_mpjpe(joints, truth), mpjpe(joints, truth)
     return {
-        "people": int(chosen.sum()),
+        "people": len(index),
         "mpjpe_mm": round(float(centred.mean()), 1),
         "pa_mpjpe_mm": round(float(aligned.mean()), 1),
         "pa_mpjpe_middle_mm": round(float(aligned.median()), 1),
         "above_100_mm_percent": round(100 * float((aligned > 100).float().mean()), 1),
     }
+
+
+def of_fits(fits: Judged, people: Sequence[Sample], chosen: np.ndarray) -> dict[str, Any]:
+    """Return the numbers of some fits."""
+    return numbers(fits.joints_cam_m[chosen], people, fits.index[chosen])
+
+
+def of_network(people: Sequence[Sample], index: np.ndarray, labeller: Labeller) -> dict[str, Any]:
+    """Return the numbers of what `hmr-small` itself says about the same people."""
+    some = [people[i] for i in index]
+    start = labeller.looked(some, find_people(some))
+    return numbers(labeller.joints(start.rotations, start.betas)["lsp14"].numpy(), people, index)
 
 
 def main() -> None:
@@ -96,15 +108,16 @@ def main() -> None:
     thresholds = Thresholds()
     has_fit, keep = np.isfinite(straight.reprojection), thresholds.kept(straight)
     table: dict[str, Any] = {
-        "everybody who was fitted": numbers(straight, people, has_fit),
-        "kept": numbers(straight, people, keep),
-        "fitted and dropped": numbers(straight, people, has_fit & ~keep),
+        "everybody who was fitted": of_fits(straight, people, has_fit),
+        "kept": of_fits(straight, people, keep),
+        "hmr-small on those kept": of_network(people, straight.index[keep], labeller),
+        "fitted and dropped": of_fits(straight, people, has_fit & ~keep),
     }
     for reason, applies in thresholds.reasons(straight).items():
-        table[f"dropped: {reason}"] = numbers(straight, people, has_fit & applies) | {"of_all": int(applies.sum())}
+        table[f"dropped: {reason}"] = of_fits(straight, people, has_fit & applies) | {"of_all": int(applies.sum())}
     for most_mm in (30, 50, 80, 120):
         name = f"kept with starts at most {most_mm} mm apart"
-        table[name] = numbers(straight, people, replace(thresholds, apart_mm=most_mm).kept(straight))
+        table[name] = of_fits(straight, people, replace(thresholds, apart_mm=most_mm).kept(straight))
     shape = np.stack([people[i].betas for i in straight.index[keep]]), straight.betas[keep]
     summary = {
         "people": len(straight),
