@@ -8,14 +8,14 @@
 import sys
 from pathlib import Path
 
-import bpy
-from mathutils import Matrix, Vector
+import bpy  # pyright: ignore[reportMissingImports]
+from mathutils import Matrix, Vector  # pyright: ignore[reportMissingImports]
 
 MOMENTS = (0.0, 0.6, 1.2, 1.8, 2.4)
 BLUE, ORANGE, GREEN, GREY = (0.10, 0.25, 0.62, 1), (0.80, 0.28, 0.06, 1), (0.10, 0.45, 0.16, 1), (0.5, 0.5, 0.5, 1)
 
 
-def material(name: str, colour: tuple[float, float, float, float]) -> bpy.types.Material:
+def material(name: str, colour: tuple[float, ...]) -> bpy.types.Material:
     made = bpy.data.materials.new(name)
     made.use_nodes = True
     shader = made.node_tree.nodes["Principled BSDF"]
