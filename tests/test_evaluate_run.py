@@ -20,7 +20,7 @@ from monobody.errors import UserError
 from monobody.evaluate import answers, run
 from monobody.evaluate.answers import ask_about, box_about, given_crop
 from monobody.evaluate.people import Chosen, first
-from monobody.evaluate.predictions import read_predictions
+from monobody.evaluate.predictions import Predictions, read_predictions
 from monobody.evaluate.protocol import Column, EvaluationSet, Protocol, Result, Row
 from monobody.evaluate.protocols import FILES, find_protocol
 from monobody.predict.estimate import MeanPose, hmr_crop_of
@@ -67,8 +67,8 @@ class Asked(Predictor):
         hypothesis = Hypothesis(
             theta=np.zeros(85, np.float32),
             rotations=np.tile(np.eye(3, dtype=np.float32), (24, 1, 1)),
-            translation_m=np.zeros(3, np.float32),
-            joints_cam_m={"lsp14": np.full((14, 3), number, np.float32)},
+            translation_m=np.ones(3, np.float32),
+            joints_cam_m={"lsp14": np.full((14, 3), number + 1, np.float32)},
             joints_px={"lsp14": np.zeros((14, 2), np.float32)},
         )
         box = detections[0].box_px
@@ -91,7 +91,7 @@ def no_detector(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     whole = ask_about(Asked(), people(), "lsp14", made_with="x")
     assert whole.joints_cam_m is not None
-    assert whole.joints_cam_m[:, 0, 0, 0].tolist() == list(range(COUNT))
+    assert whole.joints_cam_m[:, 0, 0, 0].tolist() == list(range(1, COUNT + 1))
     stopped = Asked(stop_at=5)
     with pytest.raises(KeyboardInterrupt):
         ask_about(stopped, people(), "lsp14", made_with="x", folder=tmp_path)
@@ -203,6 +203,26 @@ def test_another_count_is_refused_or_told(
     assert len(chosen.groups["half"]) == outcome[0]
     assert outcome[1] in said
     assert bool(said) == bool(outcome[1])
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["given", "a model's"])
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"joints_px": np.full((COUNT, 1, 14, 2), np.nan)}, 'mine: joints_px of "p0" is not a finite number'),
+        ({"names": tuple(f"q{number}" for number in range(COUNT))}, "mine has predictions of other people"),
+    ],
+)
+def test_nobody_drops_out_of_a_mean_in_silence(
+    asked: bool, changes: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether answers come as a file, as an object or from a model; PCK takes NaN for joints that are not judged."""
+    content = {"model": "mine", "terms": "", "names": people().names, "joints_px": np.zeros((COUNT, 1, 14, 2))}
+    given = Predictions(joint_set="lsp14", **content | changes)
+    monkeypatch.setattr(run, "find_protocol", lambda name, variant, body: protocol(people(), COUNT))
+    monkeypatch.setattr(run, "_asked", lambda *asked: (given, {}))
+    with pytest.raises(UserError, match=sentence):
+        run.evaluate("tiny", predictions=None if asked else given)
 
 
 def test_a_model_through_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

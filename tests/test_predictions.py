@@ -28,9 +28,9 @@ def everything() -> dict[str, Any]:
     weights = rng.uniform(size=(N, H))
     return {
         "model": "ours", "terms": "as you like", "names": NAMES, "joint_set": "lsp14", "absolute": True,
-        "joints_cam_m": rng.normal(size=(N, H, 14, 3)), "joints_px": rng.normal(size=(N, H, 14, 2)),
+        "joints_cam_m": rng.normal((0, 0, 9), size=(N, H, 14, 3)), "joints_px": rng.normal(size=(N, H, 14, 2)),
         "weights": weights / weights.sum(1, keepdims=True), "rotations": np.tile(np.eye(3), (N, H, 24, 1, 1)),
-        "betas": rng.normal(size=(N, H, 10)), "translation_m": rng.normal(size=(N, H, 3)),
+        "betas": rng.normal(size=(N, H, 10)), "translation_m": rng.uniform(1, 9, (N, H, 3)),
         "focal_px": rng.uniform(500, 900, N), "principal_px": rng.normal(size=(N, 2)),
         "body_digest": "ab" * 32, "made_with": "cd" * 32,
     }  # fmt: skip
@@ -93,6 +93,29 @@ SPOILT: dict[str, tuple[dict[str, Any], str]] = {
     "texts for numbers": ({"betas": np.full((N, H, 10), "x")}, "betas does not hold numbers"),
     "names that are numbers": ({"names": np.arange(N)}, "names must be one text for each person"),
     "a list of models": ({"model": np.array(["a", "b"])}, "model must be one text"),
+    "a list of yes and no": ({"absolute": np.array([True, False, True])}, r"absolute must be one yes or no"),
+    "absolute in words": ({"absolute": "no"}, r"absolute must be one yes or no"),
+    "names in another encoding": ({"names": np.array([b"a", b"\xff\xfe", b"c"])}, "names is no text in UTF-8"),
+    "a model in another encoding": ({"model": np.array(b"\xff\xfe")}, "model is no text in UTF-8"),
+    "no hypotheses": (
+        {name: everything()[name][:, :0] for name in ("joints_cam_m", "joints_px", "weights", "rotations", "betas")}
+        | {"translation_m": None},
+        "has no hypotheses: give at least one answer",
+    ),
+    "mirrors": ({"rotations": np.tile(np.diag([1, 1, -1]), (N, H, 24, 1, 1))}, "rotations mirror"),
+    "no focal length": (
+        {"focal_px": np.array([500, 0, 500])},
+        r'focal_px of "S9/Walking.000001" is 0: a focal length is positive',
+    ),
+    "millimetres": ({"joints_cam_m": everything()["joints_cam_m"] * 1000}, "m large .*: give metres, not millimetres"),
+    "joints behind the camera": (
+        {"joints_cam_m": everything()["joints_cam_m"] - np.array([0, 0, 20])},
+        r'by joints_cam_m "S9/Walking.000000" stands behind the camera \(z = -1\d',
+    ),
+    "bodies behind the camera": (
+        {"translation_m": np.tile([0.0, 0.0, -3.0], (N, H, 1))},
+        r'by translation_m "S9/Walking.000000" stands behind the camera \(z = -3 m\)',
+    ),
 }
 
 

@@ -24,6 +24,8 @@ from monobody.files import atomic_write
 
 WEIGHTS_TOLERANCE = 1e-3
 ROTATION_TOLERANCE = 1e-2
+LARGEST_M = 10.0
+"""Nobody is larger; a network's single monster may be, and is measured, but not most of a file's people."""
 TEXTS = ("model", "terms", "joint_set", "body_digest", "made_with")
 
 
@@ -163,14 +165,18 @@ def read_predictions(path: str | Path) -> Predictions:
     names = content.pop("names")
     if names.ndim != 1 or names.dtype.kind not in "US":
         raise UserError(f"{path}: names must be one text for each person, not {names.dtype} of shape {names.shape}.")
-    absolute = bool(content.pop("absolute", np.asarray(False)))
+    absolute = content.pop("absolute", np.asarray(False))
+    if absolute.ndim != 0 or absolute.dtype.kind not in "biu":
+        raise UserError(
+            f"{path}: absolute must be one yes or no (True or False), not {absolute.dtype} of shape {absolute.shape}."
+        )
     for name, array in content.items():
         if array.dtype.kind not in "fiu":
             raise UserError(f"{path}: {name} does not hold numbers but {array.dtype}.")
     given = {"model": path.stem, "terms": "not stated"} | texts
     predictions = Predictions(
-        names=tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist()),
-        absolute=absolute,
+        names=tuple(_decoded(name, path, "names") for name in names.tolist()),
+        absolute=bool(absolute),
         **given,
         **content,
     )
@@ -182,8 +188,9 @@ def ensure_sound(predictions: Predictions, source: str) -> None:
     """Make sure that predictions can be what they say.
 
     Raises:
-        UserError: an unknown joint set, arrays of other shapes, numbers that are not finite, weights that do not add
-            up to 1, rotations that are none, bodies without saying which body's.
+        UserError: an unknown joint set, arrays of other shapes, nobody's answers, numbers that are not finite, weights
+            that do not add up to 1, rotations that are none or mirror, bodies without saying which body's, focal
+            lengths that are none, people behind the camera, or lengths that are not metres.
     """
     if predictions.joint_set not in SKELETONS:
         known = ", ".join(SKELETONS)
@@ -197,6 +204,8 @@ def ensure_sound(predictions: Predictions, source: str) -> None:
         "joints_cam_m": (n, h, k, 3), "joints_px": (n, h, k, 2), "weights": (n, h), "rotations": (n, h, 24, 3, 3),
         "betas": (n, h, 10), "translation_m": (n, h, 3), "focal_px": (n,), "principal_px": (n, 2),
     }  # fmt: skip
+    if h < 1:
+        raise UserError(f"{source} has no hypotheses: give at least one answer for each person.")
     for name, array in arrays.items():
         if array.shape != shapes[name]:
             meaning = f"{n} people, {h} hypotheses, {k} joints of {predictions.joint_set}"
@@ -219,10 +228,46 @@ def ensure_sound(predictions: Predictions, source: str) -> None:
         r = predictions.rotations.reshape(-1, 3, 3)
         if n and np.abs(r @ r.swapaxes(1, 2) - np.eye(3)).max() > ROTATION_TOLERANCE:
             raise UserError(f"{source}: some of the rotations are no rotation matrices.")
+        if (np.linalg.det(r) < 0).any():
+            raise UserError(f"{source}: some of the rotations mirror (their determinant is -1): give rotations alone.")
+    _ensure_before_camera(predictions, source)
+
+
+def _ensure_before_camera(predictions: Predictions, source: str) -> None:
+    """Make sure that people are of people's size, in metres, and stand where a camera can see them."""
+    focal_px, joints_m, translation_m = predictions.focal_px, predictions.joints_cam_m, predictions.translation_m
+    if focal_px is not None and (focal_px <= 0).any():
+        person = int((focal_px <= 0).argmax())
+        raise UserError(
+            f'{source}: focal_px of "{predictions.names[person]}" is {focal_px[person]:g}: a focal length is positive.'
+        )
+    if joints_m is not None and joints_m.size:
+        size_m = float(np.median(np.ptp(joints_m, axis=2).max(-1)))
+        if size_m > LARGEST_M:
+            raise UserError(
+                f"{source}: in joints_cam_m people are {size_m:,.0f} m large (the median): give metres, not millimetres."
+            )
+    depths_m = {} if translation_m is None else {"translation_m": translation_m[..., 2]}
+    if joints_m is not None and predictions.absolute:
+        # Of the whole person: a hand may well be beside or behind a near camera.
+        depths_m["joints_cam_m"] = joints_m[..., 2].mean(-1)
+    for name, depth_m in depths_m.items():
+        if (depth_m <= 0).any():
+            person = int((depth_m <= 0).any(1).argmax())
+            raise UserError(
+                f'{source}: by {name} "{predictions.names[person]}" stands behind the camera (z = '
+                f"{depth_m[person].min():.3g} m): z points away from it."
+            )
 
 
 def _text(array: np.ndarray, path: Path, name: str) -> str:
     if array.ndim != 0 or array.dtype.kind not in "US":
         raise UserError(f"{path}: {name} must be one text, not {array.dtype} of shape {array.shape}.")
-    value = array.item()
-    return value.decode() if isinstance(value, bytes) else value
+    return _decoded(array.item(), path, name)
+
+
+def _decoded(text: str | bytes, path: Path, name: str) -> str:
+    try:
+        return text.decode() if isinstance(text, bytes) else text
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: {name} is no text in UTF-8: write it as such.") from error

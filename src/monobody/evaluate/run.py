@@ -14,7 +14,7 @@ from typing import Any
 from monobody.body.model import Body
 from monobody.errors import UserError
 from monobody.evaluate.people import first
-from monobody.evaluate.predictions import Predictions, ensure_of, read_predictions
+from monobody.evaluate.predictions import Predictions, ensure_of, ensure_sound, read_predictions
 from monobody.evaluate.protocol import EvaluationSet, Protocol, Result
 from monobody.evaluate.protocols import find_protocol
 from monobody.evaluate.report import to_json, write_report
@@ -73,7 +73,10 @@ def evaluate(
         if model is not None:
             raise UserError("Give a model, or a file of predictions, not both.")
         given = predictions if isinstance(predictions, Predictions) else read_predictions(predictions)
-        ensure_of(given, people.names, given.model if isinstance(predictions, Predictions) else str(predictions))
+    source = str(predictions) if isinstance(predictions, str | Path) else given.model
+    # Whoever's they are: a joint that is no number would drop out of a mean in silence.
+    ensure_sound(given, source)
+    ensure_of(given, people.names, source)
     result = protocol.measure(protocol, people, given)
     if result.count != len(people.names):
         raise AssertionError(f"{protocol.name} measured {result.count} of {len(people.names)} people.")
