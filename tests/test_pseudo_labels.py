@@ -96,6 +96,19 @@ def test_sides_exchanged_by_those_who_clicked_are_seen() -> None:
     assert seen(STANDING[FLIP] + noise).sides_exchanged().all()
 
 
+def test_what_nobody_clicked_says_nothing() -> None:
+    person = seen(STANDING[FLIP])
+    person.marked[0, :2] = 0
+    person.clicks_px[0, :2] = torch.nan
+    assert person.sides_exchanged().all()
+    assert float(person.sizes_px()[0]) == 200
+    honest = seen(STANDING)
+    honest.marked[0, :2] = 0
+    honest.clicks_px[0, :2] = torch.nan
+    assert honest.same_person().all()
+    assert not honest.sides_exchanged().any()
+
+
 def test_nobody_is_accused_of_exchanged_sides_on_no_evidence() -> None:
     narrow = STANDING.clone()
     narrow[:, 0] = 50 + (narrow[:, 0] - 50) / 20  # From the side, left and right are at one place.

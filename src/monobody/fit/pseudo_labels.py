@@ -38,6 +38,7 @@ class Seen:
     """What is seen of n people in their pictures."""
 
     clicks_px: Float[Tensor, "n 14 2"]
+    """What lies where nobody clicked means nothing, and may be NaN."""
     marked: Float[Tensor, "n 14"]
     """1 where a joint was clicked."""
     landmarks_px: Float[Tensor, "n 33 2"]
@@ -68,12 +69,10 @@ class Seen:
         joints far enough from their counterparts to tell.
         """
         size = self.sizes_px()[:, None]
-        straight, exchanged = (
-            (self._apart(joints) / size).clamp_max(NEAR) for joints in (_LIMBS, [_FLIP[i] for i in _LIMBS])
-        )
         other = [_FLIP[i] for i in _LIMBS]
+        straight, exchanged = ((self._apart(joints) / size).clamp_max(NEAR) for joints in (_LIMBS, other))
         pairs = (self.marked[:, _LIMBS] > 0) & (self.marked[:, other] > 0)
-        wide = (self.clicks_px[:, _LIMBS] - self.clicks_px[:, other]).norm(dim=-1) > APART * size
+        wide = (self.clicks_px[:, _LIMBS] - self.clicks_px[:, other]).nan_to_num().norm(dim=-1) > APART * size
         telling = (pairs & wide).float() * self.scores[:, _LIMB_LANDMARKS]
         gain = (telling * (straight - exchanged)).sum(1) / telling.sum(1).clamp_min(1e-6)
         return ((pairs & wide).sum(1) >= FEWEST_JOINTS) & (gain > NEAR / 2)
@@ -123,4 +122,4 @@ class Seen:
         )
 
     def _apart(self, joints: list[int]) -> Float[Tensor, "n 12"]:
-        return (self.clicks_px[:, joints] - self.landmarks_px[:, _LIMB_LANDMARKS]).norm(dim=-1)
+        return (self.clicks_px[:, joints].nan_to_num() - self.landmarks_px[:, _LIMB_LANDMARKS]).norm(dim=-1)

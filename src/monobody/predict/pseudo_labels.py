@@ -143,7 +143,7 @@ def seen_in(samples: Sequence[Sample], detections: Sequence[Detection]) -> Seen:
     focal, principal = zip(*[camera_of(sample) for sample in samples], strict=True)
     marked = _tensor([sample.visible[:14] > 0 for sample in samples])
     return Seen(
-        clicks_px=_tensor([sample.keypoints_px[:14] for sample in samples]) * marked[..., None],
+        clicks_px=_tensor([sample.keypoints_px[:14] for sample in samples]),
         marked=marked,
         landmarks_px=_tensor([d.landmarks_px for d in detections]),
         scores=_tensor([d.landmarks_score for d in detections]),
