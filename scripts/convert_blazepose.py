@@ -3,8 +3,9 @@
     python scripts/convert_blazepose.py [pose_landmark_full.tflite] [-o src/monobody/weights/blaze.safetensors]
 
 OpenVINO reads the .tflite as it is. Its convolutions come in the order the network runs them, which is the order of the
-modules in `BlazeBackbone`; those that no head depends on (the heat-map decoder and the mask) are skipped. The weights
-of the .tflite are half precision, so the file holds exactly the same numbers.
+modules in `BlazeBackbone`. Of those that no head depends on the heat maps' are taken down to 32 x 32; the level of
+64 x 64 and the mask are skipped. The maps of keypoints that BlazePose does not have begin with zeros. The weights of
+the .tflite are half precision, so the file holds exactly the same numbers.
 """
 
 import argparse
@@ -15,12 +16,14 @@ import openvino
 import torch
 from safetensors.torch import save_file
 
+from monobody.body.skeleton import correspondence
 from monobody.files import atomic_write, sha256_of
 from monobody.models.blaze import BlazeBackbone
 
 PACKAGE = Path(__file__).parents[1] / "src" / "monobody"
 HEADS = {"Identity": "landmark_head", "Identity_4": "world_head", "Identity_1": "presence_head"}
 """The .tflite's names of the outputs, and ours of the heads."""
+HEAT_MAPS = "Identity_3"
 
 
 def constant(node: openvino.Node) -> np.ndarray:
@@ -56,6 +59,12 @@ def weights_and_bias(convolution: openvino.Node) -> tuple[torch.Tensor, torch.Te
     return torch.from_numpy(weights.copy()), torch.from_numpy(bias.copy())
 
 
+def for_keypoints(rows: torch.Tensor) -> torch.Tensor:
+    """Return a row for each keypoint of `cocoplus19`: its landmark's, or zeros where BlazePose has none."""
+    landmarks = correspondence("blazepose33", "cocoplus19")
+    return torch.stack([rows[i] if i >= 0 else torch.zeros_like(rows[0]) for i in landmarks])
+
+
 def convert(tflite: Path) -> dict[str, torch.Tensor]:
     """Return the state dict of `BlazeBackbone`, checking every shape on the way."""
     model = openvino.Core().read_model(tflite)
@@ -67,12 +76,19 @@ def convert(tflite: Path) -> dict[str, torch.Tensor]:
     state: dict[str, torch.Tensor] = {}
     modules = [(name, m) for name, m in BlazeBackbone().named_modules() if isinstance(m, torch.nn.Conv2d)]
     in_trunk = iter([node for node in convolutions if node.get_name() in trunk])
+    (maps,) = [node for node in model.get_results() if HEAT_MAPS in node.output(0).get_names()]
+    *levels, last = [node for node in convolutions if node.get_name() in ancestors(maps) - trunk]
+    in_decoder = iter([*levels[:6], last])
     for name, module in modules:
-        if name in needed:
+        if name.startswith("decoder."):
+            node = next(in_decoder)
+        elif name in needed:
             (node,) = [c for c in convolutions if c.get_name() in needed[name] - trunk]
         else:
             node = next(in_trunk)
         weights, bias = weights_and_bias(node)
+        if node is last:
+            weights, bias = for_keypoints(weights), for_keypoints(bias)
         assert weights.shape == module.weight.shape, (name, weights.shape, module.weight.shape)
         assert list(node.get_attributes()["strides"]) == list(module.stride), name
         state[f"{name}.weight"], state[f"{name}.bias"] = weights, bias

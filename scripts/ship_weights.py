@@ -3,15 +3,18 @@
     python scripts/ship_weights.py runs/hmr-small/weights.safetensors --data DATA
 
 Weights become 8-bit integers where that moves the joints of held-out synthetic people by less than 0.5 mm on average,
-half precision otherwise. `monobody evaluate quick` measures what was written; its numbers, the commit and the loss by
-storage go onto the card, and the file's digest into SHA256SUMS.
+half precision otherwise. `monobody evaluate quick` measures what was written; its numbers, those of the weights before,
+the commit and the loss by storage go onto the card, and the file's digest into SHA256SUMS. Weights that measure worse
+than those before are not written.
 """
 
 import argparse
 import json
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -27,6 +30,8 @@ from monobody.models.storage import load_weights, read_card, save_weights
 from monobody.predict.predictor import load
 
 LARGEST_LOSS_MM = 0.5
+MEASURED = {"synthetic_mpjpe_mm": -1, "synthetic_pa_mpjpe_mm": -1, "real_pck_0.1": 1, "real_pck_0.05": 1}
+"""What has to get better, and whether more of it is better."""
 PEOPLE = 100
 """So many held-out people tell what storage costs."""
 
@@ -41,6 +46,12 @@ def storage_loss_mm(full: Path, small: Path) -> float:
         joint_body = JointBody.from_body(predictor.body, ("lsp14",))
         joints.append(estimate_joints(predictor.estimator, joint_body, people, found)[1])
     return 1000 * float((joints[0] - joints[1]).norm(dim=-1).mean())
+
+
+def worse_than(before: Mapping[str, Any], numbers: Mapping[str, Any]) -> list[str]:
+    """Return what got worse: the names of the measures, of those that both have."""
+    known = [name for name in MEASURED if before.get(name) is not None and numbers.get(name) is not None]
+    return [name for name in known if (numbers[name] - before[name]) * MEASURED[name] < 0]
 
 
 def main() -> None:
@@ -61,6 +72,12 @@ def main() -> None:
         print(f"8-bit weights move the joints by {loss_mm:.2f} mm: {'kept' if int8 else 'half precision instead'}")
         save_weights(model, small, card=card, int8=int8)
         numbers = evaluate_quick(arguments.data, small)
+    before = read_card(out) if out.is_file() else {}
+    if worse := worse_than(before.get("evaluate_quick", {}), numbers):
+        parser.exit(1, f"{out} stays as it is: {', '.join(worse)} would get worse.\n")
+    if before:
+        earlier = {name: value for name, value in before.get("evaluate_quick", {}).items() if name in MEASURED}
+        card["before"] = {"commit": before.get("commit"), "evaluate_quick": earlier}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
     card |= {
         "commit": commit.stdout.strip(),

@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 
 import monobody
+from monobody.body.skeleton import correspondence
 from monobody.models.blaze import BlazeBackbone, scale_landmarks
+from monobody.models.heat_maps import find_peaks
 
 TFLITE = Path(monobody.__file__).parent / "assets" / "blazepose" / "pose_landmark_full.tflite"
 PHOTO = Path(__file__).parents[1] / "samples" / "astronaut.jpg"
@@ -35,6 +37,22 @@ def test_gives_the_runtimes_outputs() -> None:
         np.testing.assert_allclose(features.presence.sigmoid().numpy(), expected["Identity_1"][0], atol=1e-4)
 
 
+def test_heat_maps_are_the_runtimes_but_for_the_finest_level() -> None:
+    """Where the runtime is sure, the peaks of both lie together: on this picture within a cell of ours, 8 pixels."""
+    openvino = pytest.importorskip("openvino")
+    runtime = openvino.compile_model(TFLITE, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    picture = pictures()[0]
+    theirs = torch.from_numpy(runtime({0: picture[None].numpy()})["Identity_3"]).permute(0, 3, 1, 2)
+    theirs = theirs[:, [i for i in correspondence("blazepose33", "cocoplus19") if i >= 0]]
+    with torch.no_grad():
+        ours = BlazeBackbone.load().eval()(picture.permute(2, 0, 1)[None]).maps
+    ours = ours[:, [i >= 0 for i in correspondence("blazepose33", "cocoplus19")]]
+    sure = theirs.amax((2, 3)) > 0
+    assert sure.sum() >= 7
+    apart = 128 * (find_peaks(ours).image - find_peaks(theirs).image).abs().amax(-1)
+    assert apart[sure].max() < 8
+
+
 def test_a_batch_gives_what_its_pictures_give() -> None:
     network = BlazeBackbone.load().eval()
     images = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(1))
@@ -47,7 +65,7 @@ def test_a_batch_gives_what_its_pictures_give() -> None:
 def test_gradient_reaches_every_parameter() -> None:
     network = BlazeBackbone.load()
     features = network(torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(2)))
-    (features.landmarks.sum() + features.world.sum() + features.presence.sum()).backward()
+    (features.landmarks.sum() + features.world.sum() + features.presence.sum() + features.maps.sum()).backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not without
 

@@ -191,6 +191,17 @@ def test_averages_follow_the_weights_and_give_them_back():
     assert model.training
 
 
+def test_a_run_of_no_steps_leaves_its_weights_alone(tmp_path):
+    """A recipe whose regressor learns on kept features may stop there."""
+    task = ToyTask()
+    before = {name: value.clone() for name, value in task.modules["model"].state_dict().items()}
+    state = fit(task, replace(PLAN, steps=0), tmp_path)
+    assert state.step == 0
+    assert not task.drawn
+    for name, value in task.modules["model"].state_dict().items():
+        assert torch.equal(value, before[name])
+
+
 def test_a_plan_needs_one_length():
     with pytest.raises(UserError):
         Plan()

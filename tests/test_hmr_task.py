@@ -16,9 +16,12 @@ from monobody.data.crop import Crop
 from monobody.data.mix import Mix, Part, batches, fixed_rows
 from monobody.data.sample import NO_AUGMENT, Augment, Sample
 from monobody.errors import UserError
+from monobody.fit.lift import WEIGHTS as LIFT_WEIGHTS
+from monobody.fit.lift import Lift
 from monobody.losses import keypoint_loss
 from monobody.models.hmr import build_model
 from monobody.models.output import HMROutput
+from monobody.models.storage import load_weights
 from monobody.train.engine import fit
 from monobody.train.feature_task import FeatureTask, cache_features
 from monobody.train.hmr_task import HMRTask, LossWeights, Validation, as_input, body_losses, freeze_early
@@ -26,6 +29,7 @@ from monobody.train.landmark_loss import landmark_losses
 from monobody.train.log import read_table
 from monobody.train.plan import Plan
 from monobody.train.recipes import RECIPES, find_recipe
+from monobody.train.run import begin_with_lifter
 
 PLAN = Plan(steps=3, warmup_steps=1, log_every=1, checkpoint_minutes=None, device="cpu", clip_norm=20.0)
 
@@ -132,7 +136,7 @@ def test_gradient_reaches_everything_that_is_not_frozen(joints, body):
     batch = next(batches(mix_of(joints, 256), size=2, first=0))
     task = HMRTask(
         model, joints, lambda *_: iter([batch]), lambda *_: None,
-        weights=LossWeights(), regressor_rate=1e-4, encoder_rate=1e-4,
+        weights=LossWeights(heat_maps=1.0), regressor_rate=1e-4, encoder_rate=1e-4,
     )  # fmt: skip
     sum(task.losses(batch).values()).backward()
     trunk = model.encoder.backbone
@@ -231,6 +235,35 @@ def test_trains_first_on_cached_features_then_end_to_end(joints, body, tmp_path)
     changed = [name for name, value in model.encoder.state_dict().items() if not torch.equal(value, encoder[name])]
     assert len(changed) > 0.9 * len(encoder)
     assert len(read_table(tmp_path / "run" / "validation.csv")["real_pck_0.1"]) == 1
+
+
+def test_maps_of_joints_that_blazepose_lacks_are_learnt_at_the_decoders_own_rate(joints, body):
+    """Kept in units of what they say at first, which is nothing, they would stay there."""
+    model = build_model("hmr-small", body=body)
+    batch = next(batches(mix_of(joints, 256), size=2, first=0))
+    before = model.encoder.backbone.decoder.maps.weight.detach().clone()
+    task = HMRTask(
+        model, joints, lambda *_: iter([batch]), lambda *_: None, weights=LossWeights(heat_maps=2.0),
+        regressor_rate=0.0, encoder_rate=0.0, decoder_rate=1e-2, conditioned=True, weight_decay=0.0,
+    )  # fmt: skip
+    sum(task.losses(batch).values()).backward()
+    task.optimisers["model"].step()
+    moved = (model.encoder.backbone.decoder.maps.weight - before).abs().flatten(1).median(1)[0]
+    alone = [SKELETONS["cocoplus19"].joints.index(name) for name in ("neck", "head_top")]
+    assert not before[alone].any()
+    torch.testing.assert_close(moved[alone], torch.full((2,), 1e-2), rtol=0.01, atol=0)
+
+
+def test_the_lifters_regressor_forgets_what_another_saw_in_pictures(body):
+    model, lift = build_model("hmr-small", body=body), Lift(body)
+    load_weights(lift, LIFT_WEIGHTS, body_digest=body.digest)
+    with torch.no_grad():
+        model.regressor.feedback.look.weight.fill_(0.1)
+    begin_with_lifter(model, body)
+    assert not model.regressor.feedback.look.weight.any()
+    found = model.regressor.feedback.state_dict()
+    for name, value in lift.state_dict().items():
+        assert torch.equal(found[name], value), name
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

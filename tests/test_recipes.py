@@ -62,6 +62,7 @@ def test_every_recipe_makes_two_steps(name: str, data: Path, tmp_path: Path) -> 
         return
     expected = {"keypoints": weights.keypoints, "joints": weights.joints, "parameters": weights.parameters}
     expected |= {"adversarial": weights.adversarial, "critic": weights.adversarial}
+    expected |= {"landmarks": weights.landmarks, "heat_maps": weights.heat_maps}
     for term, weight in expected.items():
         assert (term in losses) == (weight > 0), term
         assert weight == 0 or max(losses[term]) > 0
@@ -199,6 +200,7 @@ def test_a_backbone_takes_what_it_can() -> None:
     assert (modern.model, modern.size, modern.batch, modern.full_image) == ("hmr-resnet18", 128, 8, True)
     small = changed(find_recipe("hmr-paired"), backbone="small")
     assert (small.model, small.rotation, small.crop, small.weights.adversarial) == ("hmr-small", "6d", "region", 1)
+    assert small.weights.heat_maps > 0
     large = changed(find_recipe("hmr-small"), backbone="resnet50")
     assert not any([large.begins_with_lifter, large.conditioned, large.frozen_depthwise, large.cached])
     assert parse_mixture("h36m=0.35, coco=1e-1") == {"h36m": 0.35, "coco": 0.1}

@@ -3,8 +3,8 @@
 BlazePose (Bazarevsky et al., 2020, arXiv:2006.10204; the "full" model of MediaPipe 0.10.21, Apache-2.0) looks at a
 square region of interest of 256 x 256 pixels. Inverted residuals (MobileNetV2, arXiv:1801.04381) bring it down to
 8 x 8, blocks of depthwise and pointwise convolutions to 2 x 2 x 288, and three linear heads read that last map:
-landmarks in the picture, the same points in metres, and whether there is a person at all. The decoder for heat maps and
-the person mask feeds none of the three and is left out.
+landmarks in the picture, the same points in metres, and whether there is a person at all. The decoder for heat maps,
+which feeds none of the three, is `models/heat_maps.py`; the one for the person's mask is left out.
 
 `scripts/convert_blazepose.py` writes the weights this module reads; its batch norms were folded before they were
 published, so there are none here.
@@ -18,6 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from monobody.models.heat_maps import HeatMapDecoder
+
 INPUT_SIZE = 256
 LANDMARKS = 39
 """33 body landmarks (the set ``blazepose33``), then 6 auxiliary ones that MediaPipe's tracker uses."""
@@ -25,6 +27,8 @@ LANDMARKS = 39
 LARGE_MAPS = 4
 """How many of the residuals work on maps of 32 x 32 and larger: most of the time, few of the weights."""
 CROPS_IN_CACHE = 4
+SMALL_MAPS = 10
+"""From this residual on maps are 8 x 8."""
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "blaze.safetensors"
 
@@ -45,6 +49,8 @@ class BlazeFeatures:
     """The landmarks in metres about the middle of the hips: x right, y down, z away from the viewer."""
     presence: Float[Tensor, "b"]
     """The logit of a person being in the crop."""
+    maps: Float[Tensor, "b 19 32 32"]
+    """Logits of where each keypoint of `cocoplus19` is; a softmax over a map's cells tells how likely."""
 
 
 class InvertedResidual(nn.Module):
@@ -84,7 +90,7 @@ class BlazeBlock(nn.Module):
 
 
 class BlazeBackbone(nn.Module):
-    """The trunk of the landmark network and its linear heads; 3.1 million parameters, all of them trainable."""
+    """The trunk of the landmark network, its linear heads and its heat maps; 3.2 million parameters, all trainable."""
 
     pooled_size = 288 * 2 * 2
 
@@ -122,6 +128,7 @@ class BlazeBackbone(nn.Module):
         self.landmark_head = nn.Conv2d(288, LANDMARKS * 5, 2)
         self.world_head = nn.Conv2d(288, LANDMARKS * 3, 2)
         self.presence_head = nn.Conv2d(288, 1, 2)
+        self.decoder = HeatMapDecoder()
 
     @classmethod
     def load(cls, path: str | Path = WEIGHTS) -> "BlazeBackbone":
@@ -134,16 +141,18 @@ class BlazeBackbone(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 256 256"]) -> BlazeFeatures:
         """Look at RGB crops with values in [0, 1]."""
-        x = self._large_maps(images)
-        x = self.residuals[LARGE_MAPS:](x)
-        x = F.relu6(self.neck_depthwise_1(F.relu6(self.neck_expand(x))))
-        x = F.relu6(self.neck_project(F.relu6(self.neck_depthwise_2(x))))
+        fine = self._large_maps(images)
+        middle = self.residuals[LARGE_MAPS:SMALL_MAPS](fine)
+        x = self.residuals[SMALL_MAPS:](middle)
+        coarse = F.relu6(self.neck_depthwise_1(F.relu6(self.neck_expand(x))))
+        x = F.relu6(self.neck_project(F.relu6(self.neck_depthwise_2(coarse))))
         x = self.blocks(x)
         return BlazeFeatures(
             pooled=x.flatten(1),
             landmarks=self.landmark_head(x).reshape(-1, LANDMARKS, 5),
             world=self.world_head(x).reshape(-1, LANDMARKS, 3),
             presence=self.presence_head(x).flatten(),
+            maps=self.decoder(coarse, middle, fine),
         )
 
     def _large_maps(self, images: Float[Tensor, "b 3 256 256"]) -> Float[Tensor, "b 32 32 32"]:

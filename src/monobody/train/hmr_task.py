@@ -17,7 +17,9 @@ from monobody.errors import UserError
 from monobody.metrics import mpjpe, pa_mpjpe, pck
 from monobody.models.critic import Critic
 from monobody.models.hmr import HMR, BlazeEncoder
+from monobody.models.output import HMROutput
 from monobody.train.conditioning import condition
+from monobody.train.dense_heads import heat_map_loss
 from monobody.train.landmark_loss import landmark_losses
 from monobody.train.log import draw_joints
 from monobody.train.task import Batch, Findings
@@ -41,6 +43,7 @@ class HMRTask:
         weights: of the losses; a critic learns where `adversarial` is positive.
         regressor_rate: learning rate of the regressor.
         encoder_rate: learning rate of the encoder.
+        decoder_rate: learning rate of the encoder's decoder of heat maps, where it has one.
         conditioned: whether the encoder learns in units of its channels; see `train/conditioning.py`.
         weight_decay: of the network; with 0 its optimiser is Adam, as HMR's. The critic's always is.
         bodies: the real bodies that the critic compares with.
@@ -60,6 +63,7 @@ class HMRTask:
         weights: LossWeights,
         regressor_rate: float,
         encoder_rate: float,
+        decoder_rate: float = 1e-3,
         conditioned: bool = False,
         weight_decay: float = 1e-4,
         bodies: RealBodySource | None = None,
@@ -72,14 +76,24 @@ class HMRTask:
         self.validation = validation
         self.weights = weights
         self.full_image = model.full_image
+        decoder = model.encoder.backbone.decoder if isinstance(model.encoder, BlazeEncoder) else None
         if conditioned:
+            # Maps of keypoints that BlazePose does not have begin at nothing, and would be held there by their units.
+            kept = None if decoder is None else decoder.maps
             convolutions = [m for m in model.encoder.modules() if isinstance(m, nn.Conv2d) and m.groups == 1]
+            convolutions = [m for m in convolutions if m is not kept]
             convolutions = [m for m in convolutions if m.weight.requires_grad]
             images = as_input(next(stream(0, 0, 1))["images"].cpu())
             condition(convolutions, lambda: model.encoder(images))
+        mapped = [] if decoder is None else list(decoder.parameters())
+        known = {id(p) for p in mapped}
         groups = [
             {"params": list(model.regressor.parameters()), "lr": regressor_rate},
-            {"params": [p for p in model.encoder.parameters() if p.requires_grad], "lr": encoder_rate},
+            {
+                "params": [p for p in model.encoder.parameters() if p.requires_grad and id(p) not in known],
+                "lr": encoder_rate,
+            },
+            {"params": mapped, "lr": decoder_rate},
         ]
         groups = [group for group in groups if group["params"]]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
@@ -106,14 +120,25 @@ class HMRTask:
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         self.body.to(batch["images"].device)
-        outputs = self.modules["model"](as_input(batch["images"]), batch["view"] if self.full_image else None)
+        outputs, maps = self._forward(batch)
         losses = body_losses(outputs, batch, self.body, self.weights, full_image=self.full_image)
+        if maps is not None:
+            losses["heat_maps"] = self.weights.heat_maps * heat_map_loss(maps, batch)
         seen = outputs[-1].landmarks
         if self.weights.landmarks > 0 and seen is not None:
             losses |= landmark_losses(seen, batch, self.body, self.weights.landmarks)
         if self.critic is not None:
             losses |= adversarial_losses(outputs, batch, self.critic, self.weights.adversarial)
         return losses
+
+    def _forward(self, batch: Batch) -> tuple[list[HMROutput], Tensor | None]:
+        """Return the bodies and, where they are taught, the encoder's heat maps."""
+        model, images = self.modules["model"], as_input(batch["images"])
+        assert isinstance(model, HMR)
+        if self.weights.heat_maps > 0 and isinstance(model.encoder, BlazeEncoder):
+            features = model.encoder.backbone(images)
+            return model.regressor(model.encoder.flatten(features)), features.maps
+        return model(images, batch["view"] if self.full_image else None), None
 
     def validate(self) -> Findings:
         return self.validation(self.modules["model"], self.body)
@@ -138,7 +163,8 @@ def freeze_early(model: HMR, *, residuals: int, depthwise: bool) -> None:
     kept: list[nn.Module] = [trunk.stem, trunk.stem_depthwise, trunk.stem_project, trunk.residuals[:residuals]]
     kept += [trunk.landmark_head, trunk.world_head, trunk.presence_head]
     if depthwise:
-        kept += [module for module in trunk.modules() if isinstance(module, nn.Conv2d) and module.groups > 1]
+        decoder = set(trunk.decoder.modules())
+        kept += [m for m in trunk.modules() if isinstance(m, nn.Conv2d) and m.groups > 1 and m not in decoder]
     for module in kept:
         module.requires_grad_(False)
 

@@ -48,7 +48,7 @@ class Plan:
     def progress(self, state: RunState) -> float:
         """Return how much of the run lies behind, from 0 to 1."""
         if self.steps is not None:
-            return min(state.step / max(self.steps, 1), 1.0)
+            return min(state.step / self.steps, 1.0) if self.steps > 0 else 1.0
         assert self.minutes is not None
         return min(state.seconds / max(60 * self.minutes, 1e-9), 1.0)
 

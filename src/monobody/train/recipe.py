@@ -61,6 +61,8 @@ class Recipe:
     """Draw synthetic people where the network trains, by whole batches: for graphics cards."""
     regressor_rate: float = 3e-4
     encoder_rate: float = 1e-4
+    decoder_rate: float = 1e-3
+    """`hmr-small`: of the decoder of its heat maps."""
     critic_rate: float = 1e-4
     weight_decay: float = 1e-4
     """AdamW's, for the network alone; 0 makes it Adam."""
@@ -180,6 +182,8 @@ def _on_backbone(recipe: Recipe, backbone: str) -> Recipe:
             recipe, begins_with_lifter=False, conditioned=False, frozen_residuals=0, frozen_depthwise=False, cached=None
         )
     if backbone == "small":
-        # Its regressor compares landmarks, in an upright region and in numbers of its own.
-        recipe = replace(recipe, rotation="6d", size=None, full_image=False, crop="region")
+        # Its regressor compares landmarks, in an upright region and in numbers of its own; and a trunk that changes
+        # without them would leave its heat maps behind.
+        weights = replace(recipe.weights, heat_maps=2.0)
+        recipe = replace(recipe, rotation="6d", size=None, full_image=False, crop="region", weights=weights)
     return replace(recipe, model=model)

@@ -59,8 +59,8 @@ def train(
         pause: end this piece after so many minutes; `resume` goes on.
         resume: continue the run in `out`.
         device: `cpu`, or None for the fastest there is.
-        start: weights file of the same network to begin with, in place of what the recipe says; for a ResNet also
-            torchvision's ImageNet .pth.
+        start: weights file of the same network to begin with; its encoder alone where the recipe's regressor begins
+            with the lifter. For a ResNet also torchvision's ImageNet .pth.
         body: a SMPL file, to train for that body; the shipped one where left out. Betas of the shipped body, which
             synthetic people have, are then no labels; betas of SMPL's neutral body are.
 
@@ -100,7 +100,7 @@ def train(
         model.encoder.load_imagenet(start)
     elif start is not None:
         load_weights(model, start, body_digest=trained.digest)
-    elif recipe.begins_with_lifter:
+    if recipe.begins_with_lifter and not own:
         begin_with_lifter(model, trained)
     return _train_hmr(recipe, model, trained, data, out, resume=resume, shape_space="smpl" if own else "monobody")
 
@@ -141,6 +141,8 @@ def begin_with_lifter(model: HMR, body: Body) -> None:
     load_weights(lift, WEIGHTS, body_digest=body.digest)
     assert isinstance(model.regressor, BlazeRegressor)
     model.regressor.feedback.load_state_dict(lift.state_dict(), strict=False)
+    assert model.regressor.feedback.look is not None
+    torch.nn.init.zeros_(model.regressor.feedback.look.weight)
 
 
 def _train_hmr(
@@ -186,6 +188,7 @@ def _train_hmr(
         weights=recipe.weights,
         regressor_rate=recipe.regressor_rate,
         encoder_rate=recipe.encoder_rate,
+        decoder_rate=recipe.decoder_rate,
         conditioned=recipe.conditioned,
         weight_decay=recipe.weight_decay,
         bodies=real_bodies_of(data, shape_space) if recipe.weights.adversarial > 0 else None,

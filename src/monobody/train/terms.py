@@ -42,6 +42,8 @@ class LossWeights:
     """What it costs that the critic tells any iteration's bodies from real ones; HMR has 1, and 0 is no critic."""
     landmarks: float = 0.0
     """`hmr-small`: of the encoder's own landmarks; see `train/landmark_loss.py`."""
+    heat_maps: float = 0.0
+    """`hmr-small`: of the encoder's heat maps; see `train/dense_heads.py`."""
 
 
 def body_losses(
