@@ -18,6 +18,8 @@ from monobody.errors import UserError
 FEWEST_JOINTS = 3
 """Fewer known joints than these leave open where a person is and which way they face."""
 _ASPECT_TOLERANCE = 0.02
+_ONE_PLACE = {2: 1.0, 3: 0.01}
+"""Keypoints within so many pixels of each other, or 3D joints within so many metres, are nobody."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -196,8 +198,8 @@ def _check_points(kind: str, set_name: str, points: Tensor, confidence: Tensor, 
             f"Row {row} has {int(known[row].sum())} known {kind}s; a body needs at least {FEWEST_JOINTS} of them."
         )
     spread = torch.where(known[..., None], points, torch.nan)
-    size = [float((person[~person.isnan().any(-1)]).std(0).amax()) for person in spread]
-    flat = [row for row, value in enumerate(size) if value == 0]
+    seen = [person[~person.isnan().any(-1)] for person in spread]
+    flat = [row for row, at in enumerate(seen) if (at.amax(0) - at.amin(0)).amax() <= _ONE_PLACE[axes]]
     if flat:
         raise UserError(f"All known {kind}s of row {flat[0]} are at one and the same place.")
 

@@ -100,7 +100,7 @@ def minimise(
         first = fresh & (uphill | (memory.filled == 0))
         bound = longest / largest(direction).clamp_min(1e-12)
         step = torch.where(fresh, torch.where(first, 0.1 * bound, bound.clamp(max=1)), torch.where(done, step, shorter))
-    return Minimum(x=x, value=value, converged=done, evaluations=used)
+    return Minimum(x=x, value=value, converged=done & value.isfinite(), evaluations=used)
 
 
 Dot = Callable[[Tensor, Tensor], Tensor]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from monobody.body.model import Body
 from monobody.body.prior import PosePrior
+from monobody.errors import UserError
 from monobody.fit.evidence import Evidence, Fits, Start
 from monobody.fit.lbfgs import Minimum, minimise
 from monobody.fit.objective import PoseDensity, Rows, Solver, loss
@@ -40,7 +41,8 @@ def fit_bodies(
         density: another log density of poses in place of the prior's, such as `GaussianMixture.log_density`.
 
     Raises:
-        UserError: the evidence cannot be fitted to this body, or the start has another number of rows.
+        UserError: the evidence cannot be fitted to this body, the start has another number of rows, or a fit comes
+            to no finite number.
     """
     settings = Settings() if settings is None else settings
     solver = Solver.of(body, evidence, settings, prior, density)
@@ -58,6 +60,9 @@ def fit_bodies(
     for stage in rest or settings.stages[-1:]:
         bodies, found = run_stage(bodies, rows, solver, stage, person)
         value, converged = found.value[person], found.converged[person]
+    if not value.isfinite().all():
+        row = int((~value.isfinite()).nonzero()[0])
+        raise UserError(f"The fit of row {row} comes to no finite number: are its evidence, camera and start sound?")
     return judged(bodies, rows, solver, value, converged)
 
 
@@ -91,5 +96,6 @@ def _best_orientation(candidates: Bodies, rows: Rows, solver: Solver, stage: Sta
     times = count // rows.count
     repeated = rows.picked(torch.arange(rows.count).repeat_interleave(times))
     found, minimum = run_stage(candidates, repeated, solver, stage, torch.arange(count))
-    best = minimum.value.view(rows.count, times).argmin(1)
+    # The smallest of numbers of which one is NaN would be that one.
+    best = minimum.value.nan_to_num(nan=torch.inf).view(rows.count, times).argmin(1)
     return found.picked(torch.arange(rows.count) * times + best)

@@ -48,6 +48,8 @@ def first_bodies(rows: Rows, solver: Solver) -> Bodies:
 def started_bodies(start: Start, rows: Rows, solver: Solver) -> Bodies:
     """Return given bodies, placed where the keypoints (else the 3D joints) see them if no place is given.
 
+    A place behind the camera counts as none.
+
     Raises:
         UserError: the start is of another number of people, or not finite.
     """
@@ -64,6 +66,10 @@ def started_bodies(start: Start, rows: Rows, solver: Solver) -> Bodies:
     if start.translation_m is None:
         return _placed(found, rows, solver)
     pelvis = solver.joints(found.rotations, found.betas)["smpl24"][:, 0] + start.translation_m.float()
+    behind = pelvis[:, 2] <= terms.NEAREST_M
+    if rows.seen and behind.any():
+        # Nobody is seen from there: a place that a camera cannot look at is none.
+        pelvis = torch.where(behind[:, None], _placed(found, rows, solver).pelvis_m, pelvis)
     return _bodies(found.rotations, found.betas, pelvis, solver)
 
 
