@@ -212,6 +212,19 @@ def test_joints_alone_are_measured_as_far_as_they_go(people: EvaluationSet, body
     assert found.keys() == {"mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "pck_3d", "auc_3d"}
 
 
+def test_meshes_need_no_camera(people: EvaluationSet, body: Body) -> None:
+    without = the_truth(people, body, focal_px=None)
+    found = numbers(people, without)
+    assert found["pve_mm"] == pytest.approx(0, abs=0.01)
+    assert found["shape_mm"] == pytest.approx(0, abs=0.01)
+    assert found["through_itself"] is not None
+    assert found.keys().isdisjoint({"iou", "parts"})
+    protocol = find_protocol("synthetic")
+    assert protocol.measure(protocol, people, without).facts["not_drawn_for_want_of"] == ["focal_px"]
+    with pytest.raises(UserError, match="of another body"):
+        numbers(people, replace(without, body_digest="another"))
+
+
 def test_people_are_told_apart_by_how_they_stand() -> None:
     """Upright and facing; lying and seen from the side; head down and turned away, a foot outside the picture."""
     joints = np.zeros((3, 14, 3))

@@ -15,22 +15,31 @@ FIELDS = ("rotations", "betas", "translation_m", "focal_px", "principal_px")
 """What predictions need to have to be drawn."""
 
 
-def has_bodies(predictions: Predictions) -> bool:
-    """Tell whether predictions have bodies that can be drawn."""
-    return not _lacking(predictions)
+def can_be_drawn(predictions: Predictions) -> bool:
+    """Tell whether predictions have bodies, where they stand, and the camera."""
+    return not lacking(predictions)
 
 
 def body_of(predictions: Predictions, path: str | Path | None) -> Body:
-    """Return the body that predictions are of: a file's, or the shipped one.
+    """Return the body that predictions are of and can be drawn with: a file's, or the shipped one.
 
     Raises:
         UserError: they hold no bodies, or those of another body.
     """
-    if lacking := _lacking(predictions):
+    if there_is_no := lacking(predictions):
         raise UserError(
-            f"The predictions of {predictions.model} have no {', '.join(lacking)}: this protocol draws bodies before "
-            "the picture's camera, and needs all of them."
+            f"The predictions of {predictions.model} have no {', '.join(there_is_no)}: this protocol draws bodies "
+            "before the picture's camera, and needs all of them."
         )
+    return same_body(predictions, path)
+
+
+def same_body(predictions: Predictions, path: str | Path | None) -> Body:
+    """Return the body that predictions are of: a file's, or the shipped one.
+
+    Raises:
+        UserError: they are of another one.
+    """
     body = Body.load(path)
     if predictions.body_digest != body.digest:
         raise UserError(
@@ -70,5 +79,6 @@ def drawn_parts(
     return part_map(seen, body.data, labels, size_px[1], size_px[0])
 
 
-def _lacking(predictions: Predictions) -> list[str]:
+def lacking(predictions: Predictions) -> list[str]:
+    """Return what predictions would need to be drawn."""
     return [name for name in FIELDS if getattr(predictions, name) is None]

@@ -245,7 +245,8 @@ def _ensure_before_camera(predictions: Predictions, source: str) -> None:
         size_m = float(np.median(np.ptp(joints_m, axis=2).max(-1)))
         if size_m > LARGEST_M:
             raise UserError(
-                f"{source}: in joints_cam_m people are {size_m:,.0f} m large (the median): give metres, not millimetres."
+                f"{source}: in joints_cam_m people are {size_m:,.0f} m large (the median): give metres, not "
+                "millimetres."
             )
     depths_m = {} if translation_m is None else {"translation_m": translation_m[..., 2]}
     if joints_m is not None and predictions.absolute:

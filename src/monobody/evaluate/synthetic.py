@@ -27,7 +27,7 @@ from monobody.body.skeleton import SKELETONS
 from monobody.data.shards import LABELS as LABELS_FILE
 from monobody.data.shards import SampleFiles
 from monobody.errors import UserError
-from monobody.evaluate.bodies import body_of, has_bodies
+from monobody.evaluate.bodies import lacking, same_body
 from monobody.evaluate.choices import picks
 from monobody.evaluate.keypoints_2d import outcomes_of, per_person, pooled
 from monobody.evaluate.measure_3d import errors_about_root, errors_after_similarity
@@ -141,7 +141,7 @@ def measure(
     found_m = as_joints(predictions, "lsp14", "joints_cam_m").astype(np.float64)
     true_m = people.truth["joints_cam_m"].astype(np.float64)
     found_px = None if predictions.joints_px is None else as_joints(predictions, "lsp14", "joints_px")
-    body = body_of(predictions, body_path) if has_bodies(predictions) else None
+    body = None if predictions.rotations is None else same_body(predictions, body_path)
     errors_mm, aligned_mm = errors_about_root(found_m, true_m, LSP_HIPS), errors_after_similarity(found_m, true_m)
     rows, tables = [], []
     # What a similarity leaves is chosen for by itself, as in the other protocols; all else goes by MPJPE.
@@ -175,7 +175,11 @@ def measure(
         joint_errors=dict(zip(SKELETONS["lsp14"].joints, shown.T, strict=True)),
         groups=people.groups,
         breakdown={kind: by_group(values, outcomes, labels) for kind, labels in people.groups.items()},
-        facts={"visible_joints": int(people.truth["visible"].sum()), "body": "" if body is None else body.digest},
+        facts={
+            "visible_joints": int(people.truth["visible"].sum()),
+            "body": "" if body is None else body.digest,
+            "not_drawn_for_want_of": lacking(predictions),
+        },
     )
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, UInt8
 from monobody.body.collision import CapsuleBody, overlaps_m, self_intersecting
 from monobody.body.model import Body
 from monobody.body.prior import PosePrior
-from monobody.evaluate.bodies import drawn_parts, vertices_cam_m
+from monobody.evaluate.bodies import can_be_drawn, drawn_parts, vertices_cam_m
 from monobody.evaluate.held_out import MOVED_JOINTS
 from monobody.evaluate.predictions import Predictions
 from monobody.evaluate.protocol import EvaluationSet
@@ -25,11 +25,12 @@ def compare_bodies(
 ) -> Values:
     """Return what one predicted body of everybody is worth, by the columns of `synthetic.py`.
 
-    Meshes are compared only where the predictions' body is the people's own, the shipped one.
+    Meshes are compared only where the predictions' body is the people's own, the shipped one; what is drawn only where
+    the predictions say how.
 
     Args:
         people: with the truth that `true_people.py` gives.
-        predictions: with everything that `bodies.py` needs to draw them.
+        predictions: with bodies.
         hypothesis: which of each person's.
         body: that of the predictions.
     """
@@ -80,6 +81,8 @@ class _Pair:
         true_m, true_root_m = _posed(self.true_body, truth["rotations"][person], truth["betas"][person])
         shift_m = truth["translation_m"][person]
         numbers = self._meshes(person, hypothesis, true_m, true_root_m)
+        if not can_be_drawn(self.predictions):
+            return numbers
         width, height = truth["sizes_px"][person].tolist()
         found_m = vertices_cam_m(self.predictions, self.body, person, hypothesis)
         drawn = drawn_parts(self.predictions, self.body, self.labels, person, found_m, (width, height))
