@@ -140,6 +140,7 @@ def test_xas_lifts_with_the_true_depth_and_repairs_left_and_right(root: Path) ->
     further = swapped + np.array([0, 0, 5.0])  # How far away the model believes people to be does not count.
     arrays = {"joint_set": "xas18", "joints_cam_m": further[:, None], "joints_px": seen(swapped, people)[:, None]}
     result = measured(root, "h36m-p1", "xas", **arrays)
+    assert result.rows[0].source.endswith("; true depth and sides given")
     row = result.rows[0].numbers
     assert row["mpjpe_mm"] == pytest.approx(0, abs=1e-3)
     assert row["actions_n_mpjpe_mm"] == pytest.approx(0, abs=1e-3)

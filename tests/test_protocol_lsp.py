@@ -132,6 +132,7 @@ def test_published_rows_are_the_papers() -> None:
     assert rows["HMR unpaired"] == {"fg_accuracy": 91.30, "fg_f1": 0.86, "parts_accuracy": 87.00, "parts_f1": 0.59}
     assert len(rows) == 5
     assert find_protocol("lsp").expected == 1000
+    assert find_protocol("lsp").headline == "pck_0.1", "the paper's figure sorts photos by their 2D joints"
 
 
 def test_several_hypotheses_have_three_rows(lsp: Path, answers: Predictions, tmp_path: Path) -> None:

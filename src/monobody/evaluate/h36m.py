@@ -119,7 +119,8 @@ def protocol(name: str, *, variant: str | None = None, body: str | Path | None =
         "spin": {
             "joints": "14, read from the mesh by the Human3.6M regressor (h36m17), against the mocap joints",
             "root": "the pelvis, joint 0 of the 17",
-            "boxes": "an upright square, 1.2 of the longer side of the true 2D joints' box (SPIN: the silhouette's)",
+            "boxes": "an upright square, 1.2 of the longer side of the true 2D joints' box (SPIN: 0.9 of the longer "
+            "side of the true silhouette's box)",
         },
         "root-aligned": {
             "joints": "all 17 of Human3.6M, by its regressor from the mesh (h36m17)",
@@ -157,7 +158,7 @@ NOTES = (
     "beside them.",
     "Nobody has published how many frames these are; a data set that lacks clips is refused.",
     "SPIN's reader of videos loses the first frame, so that its frames are off by one; these are not.",
-    "SPIN's protocol 2 has both trials, HMR's the first alone; SPIN's boxes are those of silhouettes.",
+    "SPIN's protocol 2 has both trials, HMR's the first alone; SPIN's squares are 0.9 of a silhouette's longer side.",
     "Older scripts lack S11's Phoning 2; it is measured here.",
 )
 

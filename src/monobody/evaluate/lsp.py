@@ -68,7 +68,7 @@ def protocol(name: str = "lsp", *, variant: str | None = None, body: str | Path 
         alignment="none",
         boxes=BOXES,
         columns=COLUMNS,
-        headline="parts_accuracy",
+        headline="pck_0.1",
         expected=lsp.EXPECTED["test"],
         open=open_lsp,
         measure=partial(measure, body_path=body),
