@@ -235,6 +235,9 @@ def test_a_model_through_the_command_line(tmp_path: Path, capsys: pytest.Capture
     assert numbers["count"] == 1
     assert "Only the first 1 of 4 people" in numbers["partial"]
     assert "Only the first 1 of 4 people" in " ".join(capsys.readouterr().out.split())
+    told = f"--root {tmp_path} --model mean-pose --limit 1 --partial"
+    for file in ("result.md", "report.html"):
+        assert f"monobody evaluate mpi-inf-3dhp {told}" in (tmp_path / "out" / file).read_text()
     ours = numbers["rows"][0]
     assert ours["method"] == "mean-pose"
     assert ours["numbers"]["mpjpe_mm"] > ours["numbers"]["pa_mpjpe_mm"] > 1
@@ -252,6 +255,16 @@ def test_a_model_through_the_command_line(tmp_path: Path, capsys: pytest.Capture
     assert "not both" in capsys.readouterr().err
     assert main([word for word in again if word not in ("--limit", "1")]) == 2
     assert "has predictions of 1 people, the test set has 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--against", "lift"]])
+def test_a_refused_run_leaves_no_folder(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "h36m-p1", "--root", str(tmp_path / "nowhere"), *options]) == 2
+    assert "nowhere" in " ".join(capsys.readouterr().err.split())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_name_is_a_protocol_or_a_programme() -> None:

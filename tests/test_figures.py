@@ -305,6 +305,11 @@ def test_one_call_leaves_everything(tmp_path: Path) -> None:
     assert 'href="gallery.html"' in html
     for path in tmp_path.rglob("*"):
         assert not path.name.startswith(".")
+    (tmp_path / "gallery" / "mine.txt").touch()
+    write_report(measured, tmp_path)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["gallery", "report.html", "result.json", "result.md"], "no figures of an earlier report"
+    assert [path.name for path in (tmp_path / "gallery").iterdir()] == ["mine.txt"]
     without = write_report(measured, tmp_path / "b", samples=samples, predictions=predictions, gallery=False)
     assert "gallery.html" not in [path.name for path in without]
     assert "gallery.html" not in (tmp_path / "b" / "report.html").read_text()

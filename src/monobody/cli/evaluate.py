@@ -81,7 +81,7 @@ def evaluate(
 
         _ensure_left_out(protocol, model=model)
         folder = out or Path("runs/open")
-        ensure_writable(folder)
+        ensure_writable(folder, keep=False)
         evaluate_open(data=root or known_data(), out=folder, json_path=json, device=device, limit=limit)
         return OK
     if protocol == "quick":
@@ -94,7 +94,9 @@ def evaluate(
     from monobody.evaluate.protocols import usual_root
 
     folder = out or run.usual_folder(protocol, variant, model, predictions)
-    ensure_writable(folder)
+    if against is not None and out is None:
+        folder = folder.with_name(f"{folder.name}-against-{Path(against).stem}")
+    ensure_writable(folder, keep=False)
     if against is not None:
         from monobody.evaluate.against import evaluate_against
         from monobody.hub import DEFAULT_MODEL
@@ -106,7 +108,7 @@ def evaluate(
             protocol,
             predictions or model or DEFAULT_MODEL,
             against,
-            out=folder if out else folder.with_name(f"{folder.name}-against-{Path(against).stem}"),
+            out=folder,
             root=root or usual_root(protocol, known_data()),
             variant=variant,
             body=body,

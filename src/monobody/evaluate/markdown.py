@@ -9,7 +9,7 @@ from monobody.evaluate.rows import breakdown_table, fact, is_numeric, statement,
 def to_markdown(result: Result) -> str:
     """Return the statement, the table, and the numbers of each group as Markdown."""
     protocol = result.protocol
-    lines = [f"# {_cell(protocol.title)}", "", f"`monobody evaluate {_cell(protocol.name)}`", ""]
+    lines = [f"# {_cell(protocol.title)}", "", f"`{_cell(result.command)}`", ""]
     lines += [f"- **{_cell(name)}**: {_cell(text)}" for name, text in statement(result).items()]
     if result.partial:
         lines += ["", f"**{_cell(result.partial)}**"]

@@ -5,6 +5,7 @@ a :class:`Result`: one or more rows of our own, every person's errors for the fi
 published beside them.
 """
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +94,13 @@ class Result:
     """`{"activity": {"Walking": {"mpjpe_mm": ..., "count": ...}}}`, pooled within each group."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What else decided the numbers: device, seconds, thresholds, versions."""
+    options: tuple[str, ...] = ()
+    """Words of the command line behind the protocol's name that give this result again."""
+
+    @property
+    def command(self) -> str:
+        """The command that gives this result again."""
+        return shlex.join(["monobody", "evaluate", self.protocol.name, *self.options])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -66,7 +66,23 @@ def write_report(
         page = report_page(result, picks=picks, portraits=portraits, gallery=gallery)
     else:
         page = report_page(result)
-    return [*written, _write(folder / "report.html", page)]
+    written.append(_write(folder / "report.html", page))
+    _remove_earlier(folder, written)
+    return written
+
+
+def _remove_earlier(folder: Path, written: Sequence[Path]) -> None:
+    """Remove figures of an earlier report in the same folder, which would pass for this one's."""
+    from monobody.evaluate.gallery import remove_others
+
+    for path in (folder / "percentiles.png", folder / "gallery.html"):
+        if path not in written and path.is_file():
+            path.unlink()
+            pictures = path.with_suffix("")
+            if pictures.is_dir():
+                remove_others(pictures, [])
+                if not any(pictures.iterdir()):
+                    pictures.rmdir()
 
 
 def to_json(result: Result) -> dict[str, Any]:

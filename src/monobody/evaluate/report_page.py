@@ -36,7 +36,7 @@ def report_page(
     protocol = result.protocol
     parts = [
         f"<h1>{text(protocol.title)}</h1>",
-        f"<p><code>monobody evaluate {text(protocol.name)}</code></p>",
+        f"<p><code>{text(result.command)}</code></p>",
         f'<p class="warning"><b>{text(result.partial)}</b></p>' if result.partial else "",
         definitions(statement(result)),
         "<h2>Numbers</h2>",

@@ -81,7 +81,11 @@ def evaluate(
     if result.count != len(people.names):
         raise AssertionError(f"{protocol.name} measured {result.count} of {len(people.names)} people.")
     facts = dict(result.facts) | facts | {"seconds": round(time.perf_counter() - began, 1)}
-    result = replace(result, partial=missing, facts=facts)
+    by_file = None if isinstance(predictions, Predictions) else predictions
+    told = {"variant": variant, "root": root, "model": model, "predictions": by_file, "body": body, "limit": limit}
+    options = [word for key, value in told.items() if value is not None for word in (f"--{key}", str(value))]
+    options += ["--partial"] * partial
+    result = replace(result, partial=missing, facts=facts, options=tuple(options))
     print_result(result)
     if json_path is not None:
         with atomic_write(json_path) as temporary:
