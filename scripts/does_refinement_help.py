@@ -21,7 +21,6 @@ from torch import Tensor
 
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
-from monobody.body.skeleton import SKELETONS
 from monobody.data.crop import turn_back
 from monobody.data.sample import Sample, camera_of
 from monobody.data.shards import SampleFiles
@@ -35,16 +34,17 @@ from monobody.evaluate.quick import (
     real_numbers,
     synthetic_numbers,
 )
+from monobody.evaluate.true_people import camera_that_saw
+from monobody.files import atomic_write
 from monobody.fit.evidence import Evidence, Fits, Start
 from monobody.fit.settings import Settings
 from monobody.fit.smplify import fit_bodies
 from monobody.fit.terms import project
+from monobody.predict.refine import FOLLOWED, LANDMARKS, REFINING
 
 MODELS = ("hmr-small", "lift")
-LANDMARK_NOISE, TRUE_NOISE = 0.03, 0.01
+LANDMARK_NOISE, TRUE_NOISE = REFINING.keypoint_noise, 0.01
 TIES = (0.05, 0.1, 0.3, None)
-_UNSURE = ("inner", "outer", "mouth", "pinky", "index", "thumb")
-"""Landmarks beside five others of the face, or at the ends of fingers that the body does not move."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +66,10 @@ class People:
         if true:
             points, known = self.known()
             return Evidence(keypoints_px=points, confidence=known, focal_px=focal, principal_px=principal)
-        sure = [not any(word in name for word in _UNSURE) for name in SKELETONS["blazepose33"].joints]
         return Evidence(
             keypoints_px=self.landmarks_px,
-            confidence=self.scores * torch.tensor(sure),
-            keypoint_set="blazepose33",
+            confidence=self.scores * torch.tensor(FOLLOWED),
+            keypoint_set=LANDMARKS,
             focal_px=focal,
             principal_px=principal,
         )
@@ -85,11 +84,8 @@ class People:
 def true_pinhole(sample: Sample) -> tuple[float, tuple[float, float]]:
     """Return the pinhole that a rendered person was seen through, from their joints in 3D and in the picture."""
     assert sample.joints_cam_m is not None
-    joints, seen = sample.joints_cam_m.astype(np.float64), sample.keypoints_px[:14].astype(np.float64)
-    slope, one, zero = joints[:, :2] / joints[:, 2:], np.ones(14), np.zeros(14)
-    rows = np.concatenate([np.stack([slope[:, 0], one, zero], 1), np.stack([slope[:, 1], zero, one], 1)])
-    focal, x, y = np.linalg.lstsq(rows, np.concatenate([seen[:, 0], seen[:, 1]]), rcond=None)[0]
-    return float(focal), (float(x), float(y))
+    focal_px, (x, y), _ = camera_that_saw(sample.joints_cam_m, sample.keypoints_px[:14])
+    return focal_px, (float(x), float(y))
 
 
 def gather(samples: Sequence[Sample], body: Body) -> People:
@@ -200,7 +196,8 @@ def main() -> None:
         photos = gather([everything[i] for i in range(min(options.limit, len(everything)))], body)
     rows = table(rendered, photos, body)
     counts = {"rendered": len(rendered.samples), "photos": 0 if photos is None else len(photos.samples)}
-    options.json.write_text(json.dumps({"people": counts, "rows": rows}, indent=1) + "\n")
+    with atomic_write(options.json) as temporary:
+        temporary.write_text(json.dumps({"people": counts, "rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

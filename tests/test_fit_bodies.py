@@ -95,12 +95,13 @@ def test_3d_joints_of_any_set_give_the_body_back(name: str, people: People, body
 
 
 def test_known_keypoints_correct_a_start(people: People, body: Body, joints: JointBody):
-    start = people.start(0.06)
+    start = people.start(0.1)
     before = pa_mpjpe(joints(start.rotations, start.betas)["lsp14"], people.joints_m["lsp14"])
     fits = fit_bodies(people.evidence(), body, start=start, settings=Settings(start_error_rad=0.1))
     after = off_mm(fits, people, joints)
+    print(f"PA-MPJPE {before.mean():.1f} mm at the start, {after.mean():.1f} mm after the fit")  # For docs/fitting.md.
     assert after.mean() < 20
-    assert after.mean() < before.mean()
+    assert after.mean() < 0.6 * before.mean()
     assert fits.reprojection_relative.max() < 0.01
 
 
@@ -170,6 +171,25 @@ def test_the_tie_holds_a_start(people: People, body: Body):
 
     firm, usual, free = moved(0.03), moved(0.2), moved(None)
     assert firm < usual < free
+
+
+@pytest.mark.parametrize("depth_m", [-4.0, 0.0])
+def test_a_start_behind_the_camera_is_placed_by_the_keypoints(depth_m: float, people: People, body: Body):
+    start = people.start(0.1)
+    place = people.translation_m.clone()
+    place[1, 2] = depth_m
+    fits = fit_bodies(people.evidence(), body, start=replace(start, translation_m=place), settings=QUICK)
+    assert torch.isfinite(fits.loss).all()
+    assert fits.translation_m[1, 2] == pytest.approx(4.0, rel=0.2)
+    assert fits.reprojection_relative.max() < 0.05
+
+
+def test_a_fit_that_comes_to_no_number_is_refused(people: People, body: Body):
+    def density(rotations: Tensor) -> Tensor:
+        return torch.full((len(rotations),), torch.nan) * rotations.sum((1, 2, 3))
+
+    with pytest.raises(UserError, match="row 0 comes to no finite number"):
+        fit_bodies(people.evidence(), body, start=people.start(0.1), settings=QUICK, density=density)
 
 
 def masks_of(people: People, body: Body, count: int) -> list[Mask]:
@@ -253,7 +273,7 @@ def test_evidence_that_cannot_be_fitted_is_refused(people: People, body: Body):
     broken, few, same = keypoints.clone(), ones.clone(), keypoints.clone()
     broken[2, 5, 0] = torch.nan
     few[1, 2:] = 0
-    same[3] = 7.0
+    same[3] = 7.0 + 0.9 * (keypoints[3] - keypoints[3].amin(0)) / (keypoints[3] - keypoints[3].amin(0)).amax()
     square, half = torch.ones(8, 8), torch.zeros(8, 8)
     half[:, :4] = 1
 

@@ -23,6 +23,7 @@ from monobody.metrics import pa_mpjpe
 from monobody.models.output import HMROutput, standing_pose
 from monobody.predict.detection import Detection
 from monobody.predict.fit_picture import Fitter
+from monobody.predict.given_keypoints import mapped
 from monobody.predict.predictor import Predictor
 from monobody.predict.somebody_else import suspicion
 from monobody.scene import Scene, save_png
@@ -77,6 +78,12 @@ def openpose(truth: Scene, *, order: list[int] | None = None, shift_px: float = 
         points = person.joints_px["openpose25"][order or slice(None)] - 0.5 + shift_px
         found.append({"pose_keypoints_2d": np.column_stack([points, np.full(25, 0.9)]).ravel().tolist()})
     return {"version": 1.3, "people": found}
+
+
+def with_nobody(truth: Scene, people: int = 1) -> dict[str, Any]:
+    """What OpenPose writes where it begins to see somebody and then finds no joint."""
+    content = openpose(truth)
+    return {**content, "people": [*content["people"][:people], {"pose_keypoints_2d": [0.0] * 75}]}
 
 
 def written(folder: Path, content: Any, name: str = "a_keypoints.json") -> Path:
@@ -143,6 +150,25 @@ def test_a_mask_is_followed(truth: Scene, photo: Path, tmp_path: Path) -> None:
     assert float(note.split("silhouette IoU ")[1].split(",")[0]) > 0.7
 
 
+def test_a_mask_of_something_else_is_noticed(truth: Scene, photo: Path, tmp_path: Path) -> None:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[:40, -40:] = 255
+    keypoints = written(tmp_path, openpose(truth))
+    scene = Fitter(shipped_body(), settings=QUICK)(photo, keypoints, person=0, mask=mask, focal_px=FOCAL)
+    assert "is the mask of another person" in scene.notes[0]
+
+
+@pytest.mark.parametrize("person", ["best", "0"])
+def test_somebody_without_joints_does_not_stand_in_the_way(
+    person: str, truth: Scene, photo: Path, tmp_path: Path
+) -> None:
+    """Who is chosen is fitted, whoever else is listed."""
+    keypoints = written(tmp_path, with_nobody(truth))
+    scene = Fitter(shipped_body(), settings=QUICK)(photo, keypoints, person=person, focal_px=FOCAL)
+    off = scene.people[0].joints_px["coco17"] - truth.people[0].joints_px["coco17"]
+    assert np.linalg.norm(off, axis=1).mean() < 10
+
+
 def test_results_on_somebodys_own_body_have_its_terms() -> None:
     own = Body(replace(shipped_body().data, name="SMPL_NEUTRAL"))
     assert Fitter(shipped_body()).terms == "Apache-2.0"
@@ -170,15 +196,39 @@ def test_keypoints_of_somebody_else_are_suspected() -> None:
         assert "the detector sees" in (suspicion(photo, wrong, "openpose25") or "")
 
 
+@pytest.mark.parametrize("set_name", ["coco17", "openpose25"])
+def test_exchanged_sides_are_suspected(set_name: str) -> None:
+    """A body with its back to us fits them as well, so that nothing but the picture speaks against them."""
+    photo = read_image(SAMPLES / "synthetic_one_b.jpg").rgb
+    (person,) = read_file(SAMPLES / "synthetic_one_b_keypoints.json").in_picture(None, 512, 512)
+    assert person.keypoints is not None
+    keypoints, _ = mapped(person.keypoints, person.set_name, set_name)
+    assert suspicion(photo, keypoints, set_name) is None
+    exchanged = keypoints[list(SKELETONS[set_name].flip)]
+    assert "left and right" in (suspicion(photo, exchanged, set_name) or "")
+
+
 def test_a_fit_may_start_from_a_model(truth: Scene, photo: Path, tmp_path: Path) -> None:
-    """The start's bodies and its terms arrive; here it is one that knows the truth."""
-    knowing = Predictor(lambda rgb, detections: people(), shipped_body(), model="oracle", terms="secret")
-    scene = Fitter(shipped_body(), start=knowing, settings=QUICK)(
+    """Its terms arrive, and its bodies: from poses that are off the fit comes nearer than they and than the mean's."""
+    true = people()
+    turns = 0.12 * torch.randn(2, 24, 3, generator=torch.Generator().manual_seed(0))
+    off = replace(
+        true,
+        camera=true.camera * 1.02,
+        rotations=true.rotations @ axis_angle_to_matrix(turns),
+        betas=0 * true.betas,
+    )
+    model = Predictor(lambda rgb, detections: off, shipped_body(), model="oracle", terms="secret")
+    scene = Fitter(shipped_body(), start=model, settings=QUICK)(
         photo, written(tmp_path, openpose(truth)), focal_px=FOCAL
     )
     assert scene.model == "fit from oracle"
     assert scene.terms == "secret"
-    assert max(aligned_mm(scene, truth)) < 50
+    # Measured: 92 and 107 mm at the start, 33 and 42 after; from the mean pose 68 and 67.
+    assert max(aligned_mm(scene, truth)) < 55
+    assert np.mean(aligned_mm(scene, truth)) < 0.6 * np.mean(
+        aligned_mm(posed_scene(people=2, seed=0, output=off), truth)
+    )
 
 
 class Detector:
@@ -271,13 +321,16 @@ REFUSED: list[tuple[str, Callable[[Scene], Any], Callable[[Path], list[str]], st
     ("outside", lambda truth: openpose(truth, shift_px=5000), lambda folder: [], "outside"),
     ("boxes", lambda truth: {"a.png": [{"box": [1, 2, 300, 400]}]}, lambda folder: [], "no keypoints"),
     ("two joints", lambda truth: by_hand([9, 9, 1], SOMEBODY, *[NOTHING] * 15), lambda folder: [], "2 known"),
+    ("one of them nobody", lambda truth: with_nobody(truth), lambda folder: [], "a_keypoints.json, person 1: it has 0"),
+    ("nobody chosen", lambda truth: with_nobody(truth), lambda folder: ["--person", "1"], "person 1: it has 0"),
+    ("nobody at all", lambda truth: with_nobody(truth, 0), lambda folder: [], "person 0: it has 0"),
     ("one place", lambda truth: by_hand(*[SOMEBODY] * 17), lambda folder: [], "same place"),
     ("unknown set", lambda truth: by_hand(*[SOMEBODY] * 17, set="martian"), lambda folder: [], "martian"),
     ("no such person", openpose, lambda folder: ["--person", "2"], "0 to 1"),
     ("nobody's name", openpose, lambda folder: ["--person", "Ann"], "all, best"),
     ("mask of another size", openpose, small_mask, "320 x 480"),
     ("black mask", openpose, black_mask, "black"),
-    ("white mask", openpose, white_mask, "full"),
+    ("white mask", openpose, white_mask, "white everywhere"),
     ("one mask for two", openpose, mask_of_two, "--person"),
     ("no mask", openpose, lambda folder: ["--mask", str(folder / "none.png")], "none.png"),
     ("no such start", openpose, lambda folder: ["--start", "crystal-ball"], "crystal-ball"),

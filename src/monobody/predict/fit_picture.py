@@ -18,7 +18,7 @@ from monobody.camera import Camera
 from monobody.data.keypoint_files.known_people import KnownPerson, choose_people
 from monobody.data.keypoint_files.read_people import People, read_people
 from monobody.errors import UserError
-from monobody.fit.evidence import Evidence, Fits, Mask, Start
+from monobody.fit.evidence import FEWEST_JOINTS, Evidence, Fits, Mask, Start
 from monobody.fit.settings import Settings
 from monobody.fit.smplify import fit_bodies
 from monobody.image import Picture
@@ -37,6 +37,8 @@ SHIPPED = "monobody"
 """What the shipped body calls itself."""
 FITS_BADLY = 0.06
 """A mean distance of the keypoints above this share of the person's size is worth a warning."""
+FILLS_BADLY = 0.3
+"""So is a mask of which the body has less than this in common."""
 FROM_MEAN, FROM_MODEL = Settings(), Settings(start_error_rad=0.3)
 """Given keypoints are thought to be better than a model's body, so that this is tied to loosely."""
 
@@ -101,6 +103,9 @@ class Fitter:
         known = [one for one in chosen if one.keypoints is not None]
         if chosen and not known:
             raise UserError(f"{file.path} has boxes and no keypoints for this picture: a body is fitted to keypoints.")
+        for one in known:
+            if flaw := one.flaw(width, height, fewest=FEWEST_JOINTS):
+                raise UserError(flaw + (" Choose another with --person." if len(listed) > 1 else ""))
         notes = list(read.notes)
         if len(known) < len(chosen):
             notes.append(f"{len(chosen) - len(known)} of {len(chosen)} people have no keypoints and were not fitted")
@@ -200,6 +205,8 @@ def how_well(fits: Fits, row: int) -> str:
         said.append("which is a bad fit: are these keypoints of another person, or of another joint set or order?")
     if torch.isfinite(fits.silhouette_iou[row]):
         said.append(f"silhouette IoU {float(fits.silhouette_iou[row]):.2f}")
+        if fits.silhouette_iou[row] < FILLS_BADLY:
+            said.append("which is hardly filled: is the mask of another person, or of another picture?")
     said.append(f"pose {float(fits.prior_nats[row]):.0f} nats above chance")
     if fits.beyond_limits[row] > 0:
         said.append(f"{100 * float(fits.beyond_limits[row]):.0f} % of joints beyond their limits")
@@ -218,6 +225,8 @@ def _checked_mask(mask: UInt8[np.ndarray, "h w"] | None, width_px: int, height_p
         )
     if people > 1:
         raise UserError(f"The mask is of one person and the keypoints are of {people}: choose one with --person.")
+    if np.asarray(mask).min() > 127:
+        raise UserError("The mask is white everywhere: it must be white where the person is, and black elsewhere.")
     covered = torch.from_numpy((np.asarray(mask) > 127).astype(np.float32))
     return Mask(coverage=covered, window_px=(0.0, 0.0, float(width_px), float(height_px)))
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from monobody.data.keypoint_files.read_people import read_people
+from monobody.errors import UserError
 from monobody.predict.blaze_detector import BlazeDetector
 from monobody.predict.detection import Detection
 from monobody.predict.given_keypoints import detection_from_keypoints
@@ -45,6 +46,8 @@ class PeopleFile:
             return blaze(rgb, box)
         found = []
         for person in self.people.in_picture(name, rgb.shape[1], rgb.shape[0]):
+            if flaw := person.flaw(rgb.shape[1], rgb.shape[0]):
+                raise UserError(flaw)
             if person.keypoints is not None:
                 found.append(detection_from_keypoints(rgb, person.keypoints, person.set_name, score=person.score))
             else:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from monobody.data.keypoint_files.joint_orders import BY_COUNT, COUNTS, Order, in_our_set
-from monobody.data.keypoint_files.known_people import FEWEST, KnownPerson
+from monobody.data.keypoint_files.known_people import KnownPerson
 from monobody.errors import UserError
 
 LARGEST = 1e9
@@ -85,6 +85,4 @@ class Entry:
         table[:, :2] += HALF_PX if from_zero else 0.0
         table[:, 2] = table[:, 2].clip(0, 1)
         table, set_name = in_our_set(table, order)
-        if (table[:, 2] > 0).sum() < FEWEST:
-            raise self.refuse("at least two keypoints must have a confidence above 0")
         return KnownPerson(keypoints=table, set_name=set_name, score=score, relative=relative)

@@ -17,6 +17,8 @@ FEWEST = 2
 """Fewer known keypoints than these are nobody."""
 MOST_OUTSIDE = 0.5
 """Where more of a person's keypoints lie outside of the picture, they belong to another one."""
+ONE_PLACE_PX = 1.0
+"""Keypoints that are no farther apart than this are nobody."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +33,8 @@ class KnownPerson:
     score: float = 1.0
     relative: bool = False
     """Whether x and y are shares of the picture's width and height instead of pixels."""
+    where: str = "a person"
+    """What messages call them: the file, and their number in it."""
 
     @property
     def known(self) -> int:
@@ -42,6 +46,26 @@ class KnownPerson:
         if not self.relative or self.keypoints is None:
             return self
         return replace(self, keypoints=self.keypoints * [width_px, height_px, 1], relative=False)
+
+    def flaw(self, width_px: int, height_px: int, *, fewest: int = FEWEST) -> str | None:
+        """Return why keypoints in pixels cannot be those of a person in a picture of that size; None if they can."""
+        if self.keypoints is None:
+            return None
+        if self.known < fewest:
+            return (
+                f"{self.where}: it has {self.known} known keypoints (with a confidence above 0), and needs at least "
+                f"{fewest}."
+            )
+        points = self.keypoints[self.keypoints[:, 2] > 0, :2]
+        outside = ((points < 0) | (points > [width_px, height_px])).any(1)
+        if outside.mean() > MOST_OUTSIDE:
+            return (
+                f"{self.where}: {outside.sum()} of {len(points)} keypoints lie outside of the picture "
+                f"({width_px} x {height_px} pixels): are they of another picture, or of this one in another size?"
+            )
+        if np.ptp(points, axis=0).max() <= ONE_PLACE_PX:
+            return f"{self.where}: all its known keypoints are at one and the same place."
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +99,10 @@ class KnownPeople:
     def in_picture(self, name: str | None, width_px: int, height_px: int) -> list[KnownPerson]:
         """Return the people of a picture, in its pixels.
 
+        Some of them may be nobody, as detectors list them too: :meth:`KnownPerson.flaw` tells.
+
         Raises:
-            UserError: the file does not speak of that picture, or of one of another size, or somebody is elsewhere.
+            UserError: the file does not speak of that picture, or of one of another size, or nobody in it is usable.
         """
         key = self._find(name)
         if key is None:
@@ -87,9 +113,13 @@ class KnownPeople:
                 f'{self.path} speaks of "{key}" as {stated[0]} x {stated[1]} pixels, and this picture has '
                 f"{width_px} x {height_px}: give the picture that the keypoints were found in."
             )
-        people = [person.in_pixels(width_px, height_px) for person in self.pictures[key]]
-        for number, person in enumerate(people):
-            self._check_place(number, person, width_px, height_px)
+        people = [
+            replace(person.in_pixels(width_px, height_px), where=f"{self.path}, person {number}")
+            for number, person in enumerate(self.pictures[key])
+        ]
+        flaws = [person.flaw(width_px, height_px) for person in people]
+        if flaws and all(flaws):
+            raise UserError(str(flaws[0]))
         return people
 
     def check_pictures(self, names: Sequence[str]) -> None:
@@ -135,22 +165,6 @@ class KnownPeople:
             for shorter in {Path(key).name, Path(key).stem} - {key}:
                 names[shorter].append(key)
         return {**names, **{key: [key] for key in self.pictures}}
-
-    def _check_place(self, number: int, person: KnownPerson, width_px: int, height_px: int) -> None:
-        if person.keypoints is None:
-            return
-        if person.known < FEWEST:
-            raise UserError(
-                f"{self.path}, person {number}: at least two keypoints must have a confidence above 0, not "
-                f"{person.known}."
-            )
-        points = person.keypoints[person.keypoints[:, 2] > 0, :2]
-        outside = ((points < 0) | (points > [width_px, height_px])).any(1)
-        if outside.mean() > MOST_OUTSIDE:
-            raise UserError(
-                f"{self.path}, person {number}: {outside.sum()} of {len(points)} keypoints lie outside of the picture "
-                f"({width_px} x {height_px} pixels): are they of another picture, or of this one in another size?"
-            )
 
 
 def choose_people(people: Sequence[KnownPerson], which: str, path: Path) -> list[KnownPerson]:
