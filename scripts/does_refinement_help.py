@@ -44,7 +44,7 @@ from monobody.predict.refine import FOLLOWED, LANDMARKS, REFINING
 
 MODELS = ("hmr-small", "lift")
 LANDMARK_NOISE, TRUE_NOISE = REFINING.keypoint_noise, 0.01
-TIES = (0.05, 0.1, 0.3, None)
+TIES = (0.05, REFINING.start_error_rad, 0.3, None)
 
 
 @dataclass(frozen=True, kw_only=True)
