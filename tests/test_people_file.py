@@ -83,7 +83,6 @@ def test_picture_that_is_not_listed(tmp_path):
         {"a.jpg": [{"keypoints": [[1, 2, 1]] * 16}]},
         {"a.jpg": [{"keypoints": [[1, 2, 1]] * 17, "set": "martian"}]},
         {"a.jpg": [{"keypoints": [[1, 2, 1]] * 17, "set": ["coco17"]}]},
-        {"a.jpg": [{"keypoints": [[1, 2, 0]] * 17}]},
         {"a.jpg": [{"keypoints": [[1]] * 17}]},
         [3],
         [{"category_id": 1}],
@@ -96,6 +95,15 @@ def test_malformed_files_are_refused(tmp_path, content):
     with pytest.raises(UserError) as caught:
         PeopleFile(written(tmp_path, content))
     assert "people.json" in str(caught.value)
+
+
+def test_people_without_keypoints_are_refused_in_their_picture(tmp_path):
+    """Somebody in another picture of the file stands in nobody's way."""
+    nobody, picture = {"keypoints": [[1, 2, 0]] * 17}, np.zeros((8, 8, 3), np.uint8)
+    detector = PeopleFile(written(tmp_path, {"a.jpg": [nobody], "b.jpg": []}))
+    assert detector(picture, name="b.jpg") == []
+    with pytest.raises(UserError, match=r"people\.json, person 0: it has 0 known keypoints"):
+        detector(picture, name="a.jpg")
     assert "\n" not in str(caught.value)
 
 
