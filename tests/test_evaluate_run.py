@@ -1,6 +1,7 @@
 """The driver: counts are kept, a stopped run goes on, partial sets say so, every name stands for something."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -23,7 +24,7 @@ from monobody.evaluate.people import Chosen, first
 from monobody.evaluate.predictions import Predictions, read_predictions
 from monobody.evaluate.protocol import Column, EvaluationSet, Protocol, Result, Row
 from monobody.evaluate.protocols import FILES, find_protocol
-from monobody.predict.estimate import MeanPose, hmr_crop_of
+from monobody.predict.estimate import MeanPose, Seen, hmr_crop_of
 from monobody.predict.predictor import Predictor
 from monobody.scene import Hypothesis, Person
 
@@ -73,6 +74,14 @@ class Asked(Predictor):
         )
         box = detections[0].box_px
         return (Person(box_px=box, score=1.0, crop=detections[0].crop, hypotheses=(hypothesis,)),)
+
+    def people_in(self, pictures: Sequence[Seen]) -> list[tuple[Person, ...]]:
+        return [
+            self.people(
+                each.rgb, each.detections, each.camera or Camera(focal_px=1.0, principal_px=(0, 0), source="default")
+            )
+            for each in pictures
+        ]
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,8 @@ from monobody.camera import Camera, full_image_translation, project, project_thr
 from monobody.data.crop import Crop, hmr_crop
 from monobody.data.sample import view_of
 from monobody.errors import UserError
-from monobody.predict.estimate import MeanPose, PixelEstimator
+from monobody.models.hmr import build_model
+from monobody.predict.estimate import MeanPose, PixelEstimator, Seen
 from monobody.predict.place import place
 from monobody.predict.predictor import Predictor, choose_camera, choose_device, load
 
@@ -195,3 +196,30 @@ def test_a_network_of_hmrs_crops_gets_these() -> None:
     found = replace(found, landmarks_px=points, landmarks_score=scores)
     (person,) = predictor.people(np.zeros((HEIGHT, WIDTH, 3), np.uint8), [found], camera)
     assert person.crop == Crop((315.0, 175.0), float(np.hypot(30, 150)) * 224 / 150)
+
+
+@pytest.mark.parametrize("full_image", [False, True])
+def test_people_of_several_pictures_at_once_are_those_of_each(full_image: bool) -> None:
+    """A network may see people of many pictures together; nobody's answer changes."""
+    torch.manual_seed(0)
+    network = build_model("hmr-resnet18", size=64, full_image=full_image)
+    predictor = Predictor(PixelEstimator(network, torch.device("cpu")), shipped_body(), model="test", terms="test")
+    rng = np.random.default_rng(0)
+    pictures = []
+    for number, people in enumerate((1, 0, 2, 1)):
+        crops = [Crop(tuple(rng.uniform(40, 90, 2).tolist()), 80.0 + 10 * i, 0.5 * number) for i in range(people)]
+        pictures.append(
+            Seen(
+                rgb=rng.integers(0, 256, (120 + 10 * number, 150, 3), dtype=np.uint8),
+                detections=[detection(crop) for crop in crops],
+                camera=Camera(focal_px=200.0 + 50 * number, principal_px=(75, 60), source="user"),
+            )
+        )
+    together = predictor.people_in(pictures)
+    assert [len(people) for people in together] == [1, 0, 2, 1]
+    for each, found in zip(pictures, together, strict=True):
+        assert each.camera is not None
+        alone = predictor.people(each.rgb, each.detections, each.camera)
+        for ours, theirs in zip(found, alone, strict=True):
+            np.testing.assert_allclose(ours.theta, theirs.theta, atol=1e-4)
+            np.testing.assert_allclose(ours.joints_px["lsp14"], theirs.joints_px["lsp14"], atol=1e-2)

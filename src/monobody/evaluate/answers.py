@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from monobody.errors import UserError
 from monobody.evaluate.predictions import Predictions, joined, read_predictions, write_predictions
 from monobody.evaluate.protocol import EvaluationSet
 from monobody.predict.detect import Detection, find_detector
-from monobody.predict.estimate import PixelEstimator, knows_picture
+from monobody.predict.estimate import PEOPLE_AT_ONCE, PixelEstimator, Seen, knows_picture
 from monobody.predict.predictor import Predictor
 from monobody.scene import Person
 
@@ -58,7 +59,7 @@ def ask_about(
     total = len(people.names)
     for start in range(done, total, LOT):
         numbers = range(start, min(start + LOT, total))
-        answers = [_ask(predictor, people, number, joint_set) for number in watched(numbers, total)]
+        answers = list(_asked(predictor, people, watched(numbers, total), joint_set))
         lot = Predictions(
             model=predictor.model,
             terms=predictor.terms,
@@ -113,13 +114,23 @@ def watched(numbers: range, total: int) -> Iterator[int]:
             print(f"{number + 1:,} of {total:,} people", file=sys.stderr, flush=True)
 
 
-def _ask(predictor: Predictor, people: EvaluationSet, number: int, joint_set: str) -> dict[str, np.ndarray]:
-    """Return what a model says of one person, hypotheses first."""
+def _asked(
+    predictor: Predictor, people: EvaluationSet, numbers: Iterator[int], joint_set: str
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield what a model says of each person, hypotheses first; the network sees as many at once as it takes."""
+    while some := list(islice(numbers, PEOPLE_AT_ONCE)):
+        seen = [_seen(predictor, people, number) for number in some]
+        for each, (person,) in zip(seen, predictor.people_in(seen), strict=True):
+            assert each.camera is not None
+            yield person_as_arrays(person, each.camera, joint_set)
+
+
+def _seen(predictor: Predictor, people: EvaluationSet, number: int) -> Seen:
+    """Return one person's picture, where a model is to look in it, and through which camera."""
     sample = people.samples[number]
-    camera = camera_for(predictor, sample)
     box_px = None if people.boxes_px is None else people.boxes_px[number]
-    person = predictor.people(sample.image, [_placed(predictor, sample, box_px)], camera)[0]
-    return person_as_arrays(person, camera, joint_set)
+    placed = _placed(predictor, sample, box_px)
+    return Seen(rgb=sample.image, detections=[placed], camera=camera_for(predictor, sample))
 
 
 def person_as_arrays(person: Person, camera: Camera, joint_set: str) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ network at all (the mean pose, the yardstick for the other two). All answer with
 """
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard
 
 import numpy as np
@@ -29,6 +29,16 @@ PEOPLE_AT_ONCE = 16
 """Crops in one pass through a network: enough to keep it busy, few enough to fit anywhere."""
 SURE = 0.2
 """Landmarks with a lower score do not place HMR's crop."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """A picture and who was found in it."""
+
+    rgb: UInt8[np.ndarray, "h w 3"]
+    detections: Sequence[Detection]
+    camera: Camera | None = None
+    """The picture's; what is assumed of any picture where left out."""
 
 
 class Estimator(Protocol):
@@ -60,10 +70,14 @@ class PixelEstimator:
 
         ``camera`` is the picture's; what is assumed of any picture where left out. Few networks ask for it.
         """
+        return self.together([Seen(rgb=rgb, detections=detections, camera=camera)])
+
+    def together(self, pictures: Sequence[Seen]) -> HMROutput:
+        """Return one row for each person of several pictures, picture by picture."""
         size = self.model.input_size
-        crops = np.stack([extract(rgb, detection.crop, size) for detection in detections])
+        crops = np.stack([extract(each.rgb, one.crop, size) for each in pictures for one in each.detections])
         images = torch.from_numpy(crops).permute(0, 3, 1, 2)
-        views = views_of(rgb, detections, camera)
+        views = torch.cat([views_of(each.rgb, each.detections, each.camera) for each in pictures])
         with torch.inference_mode():
             parts = [
                 self.model(part.to(self.device).float() / 255, view.to(self.device))[-1]
@@ -88,6 +102,10 @@ class LandmarkEstimator:
         with torch.inference_mode():
             return _joined([self.model(moved)[-1].output])
 
+    def together(self, pictures: Sequence[Seen]) -> HMROutput:
+        """Return one row for each person of several pictures, picture by picture; nobody looks at pixels."""
+        return self(pictures[0].rgb, [one for each in pictures for one in each.detections])
+
 
 class MeanPose:
     """Answers with one and the same body: upright, hips in the middle of the crop, arms to the sides."""
@@ -102,6 +120,13 @@ class MeanPose:
         rotations = axis_angle_to_matrix(standing_pose()).repeat(count, 1, 1, 1)
         camera = torch.tensor([0.9, -float(self.pelvis[0]), -float(self.pelvis[1])]).repeat(count, 1)
         return HMROutput(camera=camera, rotations=rotations, betas=torch.zeros(count, 10))
+
+
+def estimate(estimator: Estimator, pictures: Sequence[Seen]) -> HMROutput:
+    """Return one row for each person of several pictures; in one go where the estimator can do that."""
+    if isinstance(estimator, PixelEstimator | LandmarkEstimator):
+        return estimator.together(pictures)
+    return _joined([estimator(each.rgb, each.detections) for each in pictures])
 
 
 def with_own_crops(estimator: Estimator, detections: Sequence[Detection]) -> list[Detection]:

@@ -5,6 +5,7 @@ into the upright picture, and place every body in front of one camera.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from monobody.predict.estimate import (
     LandmarkEstimator,
     MeanPose,
     PixelEstimator,
+    Seen,
+    estimate,
     knows_picture,
     with_own_crops,
 )
@@ -112,34 +115,47 @@ class Predictor:
         self, rgb: UInt8[np.ndarray, "h w 3"], detections: Sequence[Detection], camera: Camera
     ) -> tuple[Person, ...]:
         """Estimate everybody who was detected at once and place them before the camera."""
-        if not detections:
-            return ()
-        detections = with_own_crops(self.estimator, detections)
-        ask = self.estimator
-        output = ask(rgb, detections, camera) if knows_picture(ask) else ask(rgb, detections)
+        return self.people_in([Seen(rgb=rgb, detections=detections, camera=camera)])[0]
+
+    def people_in(self, pictures: Sequence[Seen]) -> list[tuple[Person, ...]]:
+        """Estimate everybody in several pictures at once, and place each person before the camera of theirs.
+
+        Pictures without a camera get the one that is assumed of any.
+        """
+        seen = [self._with_camera(each) for each in pictures]
+        rows = [(each, one) for each in seen for one in each.detections]
+        if not rows:
+            return [() for _ in pictures]
+        output = estimate(self.estimator, [each for each in seen if each.detections])
         with torch.inference_mode():
             pelvis_m = self.body.identity(output.betas).joints_m[:, 0]
             roots, shifts = [], []
-            for row, detection in enumerate(detections):
+            for row, (_, detection) in enumerate(rows):
                 angle = detection.crop.angle_rad
                 roots.append(turn_back(output.rotations[row, 0], angle))
                 shifts.append(turn_back_shift(output.camera[row, 1:], pelvis_m[row, :2], angle))
             rotations = torch.cat([torch.stack(roots)[:, None], output.rotations[:, 1:]], dim=1)
             cameras = torch.cat([output.camera[:, :1], torch.stack(shifts)], dim=1)
             # People one by one: a full mesh each is a few megabytes, and faces differ in nothing.
-            return tuple(
-                Person(
-                    box_px=np.asarray(detection.box_px, np.float32),
-                    score=float(detection.score),
-                    crop=detection.crop,
-                    hypotheses=(
-                        self._placed(
-                            cameras[row], rotations[row], output.betas[row], detection.crop, rgb.shape, camera
+            people = iter(
+                [
+                    Person(
+                        box_px=np.asarray(detection.box_px, np.float32),
+                        score=float(detection.score),
+                        crop=detection.crop,
+                        hypotheses=(
+                            self._placed(cameras[row], rotations[row], output.betas[row], detection.crop, each),
                         ),
-                    ),
-                )
-                for row, detection in enumerate(detections)
+                    )
+                    for row, (each, detection) in enumerate(rows)
+                ]
             )
+        return [tuple(next(people) for _ in each.detections) for each in seen]
+
+    def _with_camera(self, seen: Seen) -> Seen:
+        """Return a picture with its camera, and its people in the crops that the estimator was trained on."""
+        camera = seen.camera or choose_camera(seen.rgb.shape[1], seen.rgb.shape[0])
+        return replace(seen, detections=with_own_crops(self.estimator, seen.detections), camera=camera)
 
     def _placed(
         self,
@@ -147,17 +163,18 @@ class Predictor:
         rotations: Float[Tensor, "24 3 3"],
         betas: Float[Tensor, "10"],
         crop: Crop,
-        shape: tuple[int, ...],
-        camera: Camera,
+        seen: Seen,
     ) -> Hypothesis:
         """Return the body before the picture's camera, with its joints in every set."""
         posed = self.body(rotations, betas)
         # The shift already speaks of the upright crop.
         upright = Crop(crop.centre_px, crop.size_px)
+        camera, (height, width) = seen.camera, seen.rgb.shape[:2]
+        assert camera is not None
         if knows_picture(self.estimator):
-            translation_m = full_image_translation(weak, upright, camera.focal_px, shape[1], shape[0])
+            translation_m = full_image_translation(weak, upright, camera.focal_px, width, height)
         else:
-            translation_m = place(posed.joints_m, weak, upright, camera, width_px=shape[1], height_px=shape[0])
+            translation_m = place(posed.joints_m, weak, upright, camera, width_px=width, height_px=height)
         return hypothesis_of(
             self.body,
             posed,
