@@ -258,7 +258,7 @@ def test_full_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def damaged(path: Path) -> None:
     """A real weights file, cut off."""
-    path.write_bytes((WEIGHTS / "blaze.safetensors").read_bytes()[:5000])
+    path.write_bytes((WEIGHTS / "lift.safetensors").read_bytes()[:5000])
 
 
 def foreign(path: Path) -> None:

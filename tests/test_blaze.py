@@ -9,6 +9,7 @@ from PIL import Image
 
 import monobody
 from monobody.body.skeleton import correspondence
+from monobody.errors import UserError
 from monobody.models.blaze import BlazeBackbone, scale_landmarks
 from monobody.models.heat_maps import find_peaks
 
@@ -35,6 +36,41 @@ def test_gives_the_runtimes_outputs() -> None:
         np.testing.assert_allclose(landmarks, expected["Identity"], atol=0.02)  # pixels and logits
         np.testing.assert_allclose(world, expected["Identity_4"], atol=1e-4)  # metres
         np.testing.assert_allclose(features.presence.sigmoid().numpy(), expected["Identity_1"][0], atol=1e-4)
+
+
+def test_takes_the_files_numbers_to_the_bit() -> None:
+    """The runtime's constants are half precision; each of our tensors is one of them, in another order of axes."""
+    openvino = pytest.importorskip("openvino")
+    model = openvino.Core().read_model(TFLITE)
+    constants = [node.get_data() for node in model.get_ops() if node.get_type_name() == "Constant"]
+    theirs = {np.sort(array, axis=None).tobytes() for array in constants if array.dtype == np.float16}
+    state = BlazeBackbone.load().state_dict()
+    ours = {name: np.sort(t.half().numpy(), axis=None).tobytes() for name, t in state.items()}
+    assert [name for name in ours if ours[name] not in theirs] == ["decoder.maps.weight", "decoder.maps.bias"]
+    assert all(torch.equal(tensor, tensor.half().float()) for tensor in state.values())
+
+
+@pytest.mark.parametrize("length", [0, 7, 500, 20_000, 3_000_000, 6_400_000])
+def test_a_file_cut_off_is_refused_in_a_sentence(length: int, tmp_path: Path) -> None:
+    (tmp_path / "cut.tflite").write_bytes(TFLITE.read_bytes()[:length])
+    with pytest.raises(UserError, match="damaged: install monobody again"):
+        BlazeBackbone.load(tmp_path / "cut.tflite")
+
+
+def test_broken_offsets_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    """Wherever the structure lies (the last 100 kB) and whatever is written there: our sentence, or a whole network."""
+    whole, random = TFLITE.read_bytes(), np.random.default_rng(3)
+    refused = 0
+    for _ in range(30):
+        broken = bytearray(whole)
+        for place in [*random.integers(0, 64, 1), *random.integers(len(whole) - 100_000, len(whole), 40)]:
+            broken[place] = random.integers(256)
+        (tmp_path / "broken.tflite").write_bytes(broken)
+        try:
+            BlazeBackbone.load(tmp_path / "broken.tflite")
+        except UserError:
+            refused += 1
+    assert refused > 20
 
 
 def test_heat_maps_are_the_runtimes_but_for_the_finest_level() -> None:

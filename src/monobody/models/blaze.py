@@ -6,7 +6,7 @@ square region of interest of 256 x 256 pixels. Inverted residuals (MobileNetV2, 
 landmarks in the picture, the same points in metres, and whether there is a person at all. The decoder for heat maps,
 which feeds none of the three, is `models/heat_maps.py`; the one for the person's mask is left out.
 
-`scripts/convert_blazepose.py` writes the weights this module reads; its batch norms were folded before they were
+The weights are read from MediaPipe's own file (`models/blaze_weights.py`); its batch norms were folded before they were
 published, so there are none here.
 """
 
@@ -30,7 +30,7 @@ CROPS_IN_CACHE = 4
 SMALL_MAPS = 10
 """From this residual on maps are 8 x 8."""
 
-WEIGHTS = Path(__file__).parents[1] / "weights" / "blaze.safetensors"
+WEIGHTS = Path(__file__).parents[1] / "assets" / "blazepose" / "pose_landmark_full.tflite"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,11 +132,15 @@ class BlazeBackbone(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path = WEIGHTS) -> "BlazeBackbone":
-        """Return the network with MediaPipe's weights, read from the file of `scripts/convert_blazepose.py`."""
-        from safetensors.torch import load_file
+        """Return the network with the weights of MediaPipe's file, the one that the detector runs.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        from monobody.models.blaze_weights import blaze_state
 
         network = cls()
-        network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+        network.load_state_dict(blaze_state(path, network.named_modules()))
         return network
 
     def forward(self, images: Float[Tensor, "b 3 256 256"]) -> BlazeFeatures:
