@@ -10,7 +10,7 @@ import torch
 from monobody.body.assets import PARTS6, BodyData, load_body_data
 from monobody.body.describe import describe_body
 from monobody.body.model import Body
-from monobody.body.skeleton import SKELETONS
+from monobody.body.skeleton import HUMAN_SETS, SKELETONS
 from monobody.errors import UserError
 
 SMPL_VERTICES = 6890
@@ -70,8 +70,8 @@ def test_shipped_body_is_symmetric(shipped: BodyData) -> None:
 
 def test_shipped_body_has_everything(shipped: BodyData) -> None:
     assert shipped.name == "monobody"
-    assert set(shipped.keypoint_regressors) == set(SKELETONS)
-    for name, skeleton in SKELETONS.items():
+    assert set(shipped.keypoint_regressors) == set(HUMAN_SETS)
+    for name, skeleton in HUMAN_SETS.items():
         assert len(shipped.keypoint_regressors[name]) == len(skeleton.joints)
         assert shipped.placed(name).all()
     np.testing.assert_allclose(shipped.weights.sum(1), 1, atol=1e-6)
@@ -132,7 +132,7 @@ def test_a_users_smpl_file(tmp_path: Path, shipped: BodyData, kind: str, coeffic
     assert len(body.data.vt) == len(body.data.ft) == 0
     posed = body(torch.eye(3).expand(24, 3, 3), torch.zeros(10))
     np.testing.assert_allclose(posed.vertices_m.numpy(), arrays["v_template"], atol=1e-5)
-    for name, skeleton in SKELETONS.items():
+    for name, skeleton in HUMAN_SETS.items():
         assert body.keypoints(posed.vertices_m, name).shape == (len(skeleton.joints), 3)
     assert "SMPL_NEUTRAL" in describe_body(file)
 

@@ -8,7 +8,7 @@ import torch
 from monobody.body.kinematics import JointBody, forward_kinematics, mirror_pose
 from monobody.body.model import Body
 from monobody.body.rotation import axis_angle_to_matrix, rotation_about
-from monobody.body.skeleton import SKELETONS, correspondence
+from monobody.body.skeleton import HUMAN_SETS, SKELETONS, correspondence
 
 MIRROR = torch.tensor([-1.0, 1.0, 1.0])
 
@@ -20,7 +20,7 @@ def body() -> Body:
 
 @pytest.fixture(scope="module")
 def joint_body(body: Body) -> JointBody:
-    return JointBody.from_body(body, sets=tuple(SKELETONS))
+    return JointBody.from_body(body, sets=tuple(HUMAN_SETS))
 
 
 def poses(*batch: int, seed: int = 0, spread: float = 0.6) -> torch.Tensor:
@@ -155,7 +155,7 @@ def test_joint_body_gradients(body: Body) -> None:
     check_gradients(projection)
 
 
-@pytest.mark.parametrize("set_name", [name for name in SKELETONS if name != "smpl24"])
+@pytest.mark.parametrize("set_name", [name for name in HUMAN_SETS if name != "smpl24"])
 def test_joint_body_equals_the_mesh(body: Body, joint_body: JointBody, set_name: str) -> None:
     rotations, betas = poses(5), shapes(5)
     from_mesh = body.keypoints(body(rotations, betas).vertices_m, set_name)
@@ -189,7 +189,7 @@ def test_mirroring_twice_changes_nothing() -> None:
     torch.testing.assert_close(mirror_pose(axis_angle_to_matrix(axis_angle)), by_signs, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("set_name", list(SKELETONS))
+@pytest.mark.parametrize("set_name", list(HUMAN_SETS))
 def test_a_mirrored_pose_gives_mirrored_points(body: Body, joint_body: JointBody, set_name: str) -> None:
     rotations, betas = poses(3), shapes(3)
     points = joint_body(rotations, betas)[set_name]
@@ -207,8 +207,8 @@ def test_a_mirrored_pose_gives_a_mirrored_mesh(body: Body) -> None:
     assert 1000 * nearest.max() < 0.05
 
 
-@pytest.mark.parametrize("source", list(SKELETONS))
-@pytest.mark.parametrize("target", list(SKELETONS))
+@pytest.mark.parametrize("source", list(HUMAN_SETS))
+@pytest.mark.parametrize("target", list(HUMAN_SETS))
 def test_corresponding_points_lie_close_on_the_mesh(joint_body: JointBody, source: str, target: str) -> None:
     points = joint_body(poses(4, spread=0.3), shapes(4))
     for joint, found in enumerate(correspondence(source, target)):

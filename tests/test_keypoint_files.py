@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monobody.body.skeleton import SKELETONS
+from monobody.body.skeleton import HUMAN_SETS, SKELETONS
 from monobody.data.keypoint_files.known_people import KnownPerson, choose_people
 from monobody.data.keypoint_files.read_people import read_people
 from monobody.errors import UserError
 
 WIDTH, HEIGHT = 400, 300
 # One person: every joint name of every set at a place of its own, pixels (the middle of the first one is 0.5).
-NAMES = sorted({joint for skeleton in SKELETONS.values() for joint in skeleton.joints})
+NAMES = sorted({joint for skeleton in HUMAN_SETS.values() for joint in skeleton.joints})
 PLACES = {name: (20.5 + 5 * i, 250.5 - 3 * i) for i, name in enumerate(NAMES)}
 SURE = {name: round(0.5 + 0.005 * i, 3) for i, name in enumerate(NAMES)}
 

@@ -301,7 +301,34 @@ _OPENPOSE25 = {
     "right_heel": "right_ankle",
 }
 
-SKELETONS: dict[str, Skeleton] = {
+# An animal on four legs. Fore legs are named as arms, hind legs as legs: a wrist is the joint above a fore paw, an
+# ankle the hock. Pelvis and thorax are the middles of hips and shoulders; the tail's tip is its end.
+_QUADRUPED = {
+    "pelvis": None,
+    "right_hip": "pelvis",
+    "right_knee": "right_hip",
+    "right_ankle": "right_knee",
+    "right_toe": "right_ankle",
+    "left_hip": "pelvis",
+    "left_knee": "left_hip",
+    "left_ankle": "left_knee",
+    "left_toe": "left_ankle",
+    "torso": "pelvis",
+    "thorax": "torso",
+    "neck": "thorax",
+    "head": "neck",
+    "nose": "head",
+    "left_shoulder": "thorax",
+    "left_elbow": "left_shoulder",
+    "left_wrist": "left_elbow",
+    "right_shoulder": "thorax",
+    "right_elbow": "right_shoulder",
+    "right_wrist": "right_elbow",
+    "tail": "pelvis",
+    "tail_tip": "tail",
+}
+
+HUMAN_SETS: dict[str, Skeleton] = {
     name: _skeleton(name, tree)
     for name, tree in {
         "smpl24": _SMPL24,
@@ -317,3 +344,5 @@ SKELETONS: dict[str, Skeleton] = {
         "openpose25": _OPENPOSE25,
     }.items()
 }
+"""The joint sets of people: every body of a person has them."""
+SKELETONS: dict[str, Skeleton] = HUMAN_SETS | {"quadruped": _skeleton("quadruped", _QUADRUPED)}

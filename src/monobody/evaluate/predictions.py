@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from monobody.body.skeleton import SKELETONS, correspondence
+from monobody.body.skeleton import HUMAN_SETS, correspondence
 from monobody.errors import UserError
 from monobody.files import atomic_write
 
@@ -39,7 +39,7 @@ class Predictions:
     names: tuple[str, ...]
     """Of the people, as the test set calls them."""
     joint_set: str
-    """Which of `body.skeleton.SKELETONS` the joints belong to."""
+    """Which of `body.skeleton.HUMAN_SETS` the joints belong to."""
     joints_cam_m: Float[np.ndarray, "n h k 3"] | None = None
     """Metres, in the picture's camera frame; where the person stands may be unknown (see `absolute`)."""
     absolute: bool = False
@@ -102,7 +102,7 @@ def as_joints(predictions: Predictions, joint_set: str, kind: str = "joints_cam_
     if joints is None:
         raise UserError(f"The predictions of {predictions.model} hold no {what}, which this protocol measures.")
     order = correspondence(predictions.joint_set, joint_set)
-    lost = [name for name, place in zip(SKELETONS[joint_set].joints, order, strict=True) if place < 0]
+    lost = [name for name, place in zip(HUMAN_SETS[joint_set].joints, order, strict=True) if place < 0]
     if lost:
         raise UserError(
             f"The predictions of {predictions.model} have the joints of {predictions.joint_set}, which lacks "
@@ -192,13 +192,13 @@ def ensure_sound(predictions: Predictions, source: str) -> None:
             that do not add up to 1, rotations that are none or mirror, bodies without saying which body's, focal
             lengths that are none, people behind the camera, or lengths that are not metres.
     """
-    if predictions.joint_set not in SKELETONS:
-        known = ", ".join(SKELETONS)
+    if predictions.joint_set not in HUMAN_SETS:
+        known = ", ".join(HUMAN_SETS)
         raise UserError(f'{source}: there is no joint set "{predictions.joint_set}"; choose from {known}.')
     arrays = arrays_of(predictions)
     if not arrays.keys() & {"joints_cam_m", "joints_px"}:
         raise UserError(f"{source} has neither joints_cam_m nor joints_px: there is nothing to measure.")
-    n, k = len(predictions.names), len(SKELETONS[predictions.joint_set].joints)
+    n, k = len(predictions.names), len(HUMAN_SETS[predictions.joint_set].joints)
     h = next((array.shape[1] for name, array in arrays.items() if array.ndim > 2), 1)
     shapes = {
         "joints_cam_m": (n, h, k, 3), "joints_px": (n, h, k, 2), "weights": (n, h), "rotations": (n, h, 24, 3, 3),

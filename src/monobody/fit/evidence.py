@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from monobody.body.skeleton import SKELETONS
+from monobody.body.skeleton import HUMAN_SETS
 from monobody.errors import UserError
 
 FEWEST_JOINTS = 3
@@ -55,7 +55,7 @@ class Evidence:
     confidence: Float[Tensor, "n k"] | None = None
     """How much each keypoint counts, from 0 (unknown) to 1."""
     keypoint_set: str = "cocoplus19"
-    """A name of `body.skeleton.SKELETONS`."""
+    """A name of `body.skeleton.HUMAN_SETS`."""
     joints_m: Float[Tensor, "n j 3"] | None = None
     """3D joints in metres, the picture's camera frame: x right, y down, z forward."""
     joints_confidence: Float[Tensor, "n j"] | None = None
@@ -171,9 +171,9 @@ class Fits:
 
 
 def _check_points(kind: str, set_name: str, points: Tensor, confidence: Tensor, axes: int) -> None:
-    if set_name not in SKELETONS:
-        raise UserError(f"There is no joint set {set_name!r}; it is one of {', '.join(sorted(SKELETONS))}.")
-    joints = SKELETONS[set_name].joints
+    if set_name not in HUMAN_SETS:
+        raise UserError(f"There is no joint set {set_name!r}; it is one of {', '.join(sorted(HUMAN_SETS))}.")
+    joints = HUMAN_SETS[set_name].joints
     if points.ndim != 3 or points.shape[1:] != (len(joints), axes) or confidence.shape != points.shape[:2]:
         raise UserError(
             f"The set {set_name} has {len(joints)} joints of {axes} numbers and a confidence each, not an array of "

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from monobody.body.skeleton import SKELETONS
+from monobody.body.skeleton import HUMAN_SETS
 from monobody.errors import UserError
 
 _COUNTED = {17: "coco17", 19: "cocoplus19", 14: "lsp14", 16: "mpii16"}
@@ -52,7 +52,7 @@ class CocoFile:
     def as_cocoplus19(self, people: Sequence[Person]) -> tuple[Float[np.ndarray, "n 19 2"], Float[np.ndarray, "n 19"]]:
         """Return people's places and flags (0, 1, 2) under our 19 joints."""
         places, flags = np.zeros((len(people), 19, 2), np.float32), np.zeros((len(people), 19), np.float32)
-        for target, joint in enumerate(SKELETONS["cocoplus19"].joints):
+        for target, joint in enumerate(HUMAN_SETS["cocoplus19"].joints):
             if joint in self.joints:
                 source = self.joints.index(joint)
                 for row, person in enumerate(people):
@@ -133,7 +133,7 @@ def _person(annotation: dict[str, Any], picture: dict[str, Any]) -> Person:
 
 def _joint_names(content: dict[str, Any], people: list[Person], path: Path) -> tuple[str, ...]:
     """Return what the file's keypoints are called: its own names where we know them, else by how many there are."""
-    known = {joint for skeleton in SKELETONS.values() for joint in skeleton.joints}
+    known = {joint for skeleton in HUMAN_SETS.values() for joint in skeleton.joints}
     for category in content.get("categories") or []:
         listed = category.get("keypoints")
         listed = listed if isinstance(listed, list) else []
@@ -148,7 +148,7 @@ def _joint_names(content: dict[str, Any], people: list[Person], path: Path) -> t
             f"{path} has {sorted(counts)} keypoints a person and does not name them: name them in categories, "
             f"or give {', '.join(f'{count} ({name})' for count, name in _COUNTED.items())}."
         )
-    return SKELETONS[_COUNTED[counts.pop()]].joints
+    return HUMAN_SETS[_COUNTED[counts.pop()]].joints
 
 
 def _from_runs(outline: dict[str, Any]) -> UInt8[np.ndarray, "h w"]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from monobody.body.skeleton import SKELETONS
+from monobody.body.skeleton import HUMAN_SETS
 
 Order = tuple[str | None, ...]
 
@@ -28,25 +28,25 @@ OPENPOSE_MPI15: Order = ("head_top", "neck", *_OPENPOSE_LIMBS, None)
 _TOES = ("toe", "small_toe", "heel")
 # COCO's 17 joints and Halpe's nine more (AlphaPose); where its head and neck are clicked is not stated.
 HALPE26: Order = (
-    *SKELETONS["coco17"].joints,
+    *HUMAN_SETS["coco17"].joints,
     *(None, None, "pelvis"),
     *(f"{side}_{joint}" for joint in _TOES for side in ("left", "right")),
 )
 # COCO-WholeBody: COCO's 17 joints, six of the feet, then 68 points of the face and 21 of each hand.
 WHOLEBODY133: Order = (
-    *SKELETONS["coco17"].joints,
+    *HUMAN_SETS["coco17"].joints,
     *(f"{side}_{joint}" for side in ("left", "right") for joint in _TOES),
     *(None,) * 110,
 )
 
 BY_COUNT: dict[int, Order] = {
-    14: SKELETONS["lsp14"].joints,
-    16: SKELETONS["mpii16"].joints,
-    17: SKELETONS["coco17"].joints,
-    19: SKELETONS["cocoplus19"].joints,
-    25: SKELETONS["openpose25"].joints,
+    14: HUMAN_SETS["lsp14"].joints,
+    16: HUMAN_SETS["mpii16"].joints,
+    17: HUMAN_SETS["coco17"].joints,
+    19: HUMAN_SETS["cocoplus19"].joints,
+    25: HUMAN_SETS["openpose25"].joints,
     26: HALPE26,
-    33: SKELETONS["blazepose33"].joints,
+    33: HUMAN_SETS["blazepose33"].joints,
     133: WHOLEBODY133,
 }
 """What people's keypoints are, by how many there are, in files that do not name them."""
@@ -66,7 +66,7 @@ _OTHER_NAMES = {
     "mouth_left": "left_mouth",
     "mouth_right": "right_mouth",
 }
-_KNOWN = {joint for skeleton in SKELETONS.values() for joint in skeleton.joints}
+_KNOWN = {joint for skeleton in HUMAN_SETS.values() for joint in skeleton.joints}
 
 
 def order_of_names(names: Sequence[object]) -> Order | None:
@@ -82,8 +82,8 @@ def in_our_set(rows: Float[np.ndarray, "k 3"], order: Order) -> tuple[Float[np.n
     Joints that the order lacks have confidence 0.
     """
     names = {name for name in order if name}
-    set_name = max(SKELETONS, key=lambda one: (len(names & set(SKELETONS[one].joints)), -len(SKELETONS[one].joints)))
-    joints = SKELETONS[set_name].joints
+    set_name = max(HUMAN_SETS, key=lambda one: (len(names & set(HUMAN_SETS[one].joints)), -len(HUMAN_SETS[one].joints)))
+    joints = HUMAN_SETS[set_name].joints
     placed = np.zeros((len(joints), 3))
     for row, name in zip(rows, order, strict=True):
         if name in joints:

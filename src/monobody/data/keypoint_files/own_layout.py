@@ -10,7 +10,7 @@ set of ``body/skeleton.py`` and ``coco17`` where left out, and a joint of confid
 from pathlib import Path
 from typing import Any
 
-from monobody.body.skeleton import SKELETONS
+from monobody.body.skeleton import HUMAN_SETS
 from monobody.data.keypoint_files.entry import Entry
 from monobody.data.keypoint_files.known_people import KnownPeople, KnownPerson
 
@@ -41,9 +41,9 @@ def _person(entry: Entry, person: Any) -> KnownPerson:
     if "box" in person:
         return KnownPerson(box_px=entry.box(person["box"]), score=score)
     set_name = person.get("set", "coco17")
-    if not isinstance(set_name, str) or set_name not in SKELETONS:
-        raise entry.refuse(f'there is no joint set "{set_name}", only {", ".join(SKELETONS)}')
-    joints, rows = SKELETONS[set_name].joints, person["keypoints"]
+    if not isinstance(set_name, str) or set_name not in HUMAN_SETS:
+        raise entry.refuse(f'there is no joint set "{set_name}", only {", ".join(HUMAN_SETS)}')
+    joints, rows = HUMAN_SETS[set_name].joints, person["keypoints"]
     if not isinstance(rows, list) or len(rows) != len(joints):
         raise entry.refuse(f"{set_name} has {len(joints)} keypoints")
     return entry.person([entry.numbers(row) for row in rows], joints, score=score)
