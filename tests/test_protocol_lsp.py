@@ -128,8 +128,10 @@ def test_numbers_are_those_worked_out_by_hand(lsp: Path, answers: Predictions, b
 
 def test_published_rows_are_the_papers() -> None:
     rows = {row.method: row.numbers for row in find_protocol("lsp").published}
-    assert rows["HMR"] == {"fg_accuracy": 91.67, "fg_f1": 0.87, "parts_accuracy": 87.12, "parts_f1": 0.60}
-    assert rows["HMR unpaired"] == {"fg_accuracy": 91.30, "fg_f1": 0.86, "parts_accuracy": 87.00, "parts_f1": 0.59}
+    masks = ("fg_accuracy", "fg_f1", "parts_accuracy", "parts_f1", "seconds_a_person")
+    assert rows["HMR"] == dict(zip(masks, (91.67, 0.87, 87.12, 0.60, 0.04), strict=True))
+    assert rows["HMR unpaired"] == dict(zip(masks, (91.30, 0.86, 87.00, 0.59, 0.04), strict=True))
+    assert [row["seconds_a_person"] for row in rows.values()] == [None, 60, 0.13, 0.04, 0.04]
     assert len(rows) == 5
     assert find_protocol("lsp").expected == 1000
     assert find_protocol("lsp").headline == "pck_0.1", "the paper's figure sorts photos by their 2D joints"
@@ -157,6 +159,17 @@ def test_several_hypotheses_have_three_rows(lsp: Path, answers: Predictions, tmp
     assert [rows[choice]["numbers"]["pck_0.1"] for choice in rows] == pytest.approx([100 / 27, 2600 / 27, 100])
     assert rows["confident"]["numbers"]["parts_accuracy"] < rows["best whole pose"]["numbers"]["parts_accuracy"]
     assert rows["best per joint"]["numbers"].get("parts_accuracy") is None
+
+
+def test_a_model_s_time_is_measured_and_a_file_has_none(lsp: Path, answers: Predictions, tmp_path: Path) -> None:
+    _, report = run(lsp, answers, tmp_path, "--partial")
+    assert report["rows"][0]["numbers"]["seconds_a_person"] is None
+    written = tmp_path / "asked.json"
+    command = ["evaluate", "lsp", "--data", str(lsp), "--model", "mean-pose", "--partial", "--no-pictures"]
+    assert main([*command, "--json", str(written), "-o", str(tmp_path / "asked")]) == 0
+    asked = json.loads(written.read_text())
+    assert 0 < asked["rows"][0]["numbers"]["seconds_a_person"] < 60
+    assert "threads" in asked["facts"]["timed_on"]
 
 
 def broken(**changes: Any) -> Callable[[Predictions], Predictions]:

@@ -119,13 +119,13 @@ def _asked(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield what a model says of each person, hypotheses first; the network sees as many at once as it takes."""
     while some := list(islice(numbers, PEOPLE_AT_ONCE)):
-        seen = [_seen(predictor, people, number) for number in some]
+        seen = [seen_of(predictor, people, number) for number in some]
         for each, (person,) in zip(seen, predictor.people_in(seen), strict=True):
             assert each.camera is not None
             yield person_as_arrays(person, each.camera, joint_set)
 
 
-def _seen(predictor: Predictor, people: EvaluationSet, number: int) -> Seen:
+def seen_of(predictor: Predictor, people: EvaluationSet, number: int) -> Seen:
     """Return one person's picture, where a model is to look in it, and through which camera."""
     sample = people.samples[number]
     box_px = None if people.boxes_px is None else people.boxes_px[number]

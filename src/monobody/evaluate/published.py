@@ -82,20 +82,16 @@ MPI_INF_3DHP = tuple(
         ("HMR unpaired", (59.6, 27.9, 169.5), (77.1, 40.7, 113.2)),
     )
 ) + _rows(VIBE, ("pa_mpjpe_mm",), {"SPIN": (67.5,), "VIBE (video)": (63.4,)})
-_MASKS = ("fg_accuracy", "fg_f1", "parts_accuracy", "parts_f1")
-LSP = tuple(
-    Row(
-        method=method,
-        numbers=dict[str, float | None](zip(_MASKS, values, strict=True)),
-        source=f"{HMR}, table 4; {time} a photo",
-    )
-    for method, values, time in (
-        ("SMPLify oracle", (92.17, 0.88, 88.82, 0.67), "time not given"),
-        ("SMPLify", (91.89, 0.88, 87.71, 0.64), "about a minute"),
-        ("Decision forests (Lassner et al.)", (86.60, 0.80, 82.32, 0.51), "0.13 s"),
-        ("HMR", (91.67, 0.87, 87.12, 0.60), "0.04 s"),
-        ("HMR unpaired", (91.30, 0.86, 87.00, 0.59), "0.04 s"),
-    )
+LSP = _rows(
+    f"{HMR}, table 4",
+    ("fg_accuracy", "fg_f1", "parts_accuracy", "parts_f1", "seconds_a_person"),
+    {
+        "SMPLify oracle": (92.17, 0.88, 88.82, 0.67, None),
+        "SMPLify (about a minute)": (91.89, 0.88, 87.71, 0.64, 60.0),
+        "Decision forests (Lassner et al.)": (86.60, 0.80, 82.32, 0.51, 0.13),
+        "HMR": (91.67, 0.87, 87.12, 0.60, 0.04),
+        "HMR unpaired": (91.30, 0.86, 87.00, 0.59, 0.04),
+    },
 )
 _3DPW = ("mpjpe_mm", "pa_mpjpe_mm", "pve_mm")
 THREEDPW = (

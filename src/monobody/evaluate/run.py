@@ -23,6 +23,8 @@ from monobody.files import atomic_write, sha256_of
 
 GALLERY_AT_MOST = 1_000
 """People who are all drawn unasked; of more only the figure's."""
+SECONDS = "seconds_a_person"
+"""Key of the column of run times, where a protocol has one."""
 
 
 def evaluate(
@@ -80,6 +82,11 @@ def evaluate(
     result = protocol.measure(protocol, people, given)
     if result.count != len(people.names):
         raise AssertionError(f"{protocol.name} measured {result.count} of {len(people.names)} people.")
+    taken = facts.pop(SECONDS, None)
+    if taken is not None:
+        result = replace(
+            result, rows=tuple(replace(row, numbers={**row.numbers, SECONDS: taken}) for row in result.rows)
+        )
     facts = dict(result.facts) | facts | {"seconds": round(time.perf_counter() - began, 1)}
     by_file = None if isinstance(predictions, Predictions) else predictions
     told = {"variant": variant, "root": root, "model": model, "predictions": by_file, "body": body, "limit": limit}
@@ -152,4 +159,9 @@ def _asked(
     asked = [protocol.name, protocol.variant, protocol.joint_set, protocol.boxes, weights, predictor.body.digest]
     made_with = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
     given = ask_about(predictor, people, protocol.joint_set, made_with=made_with, folder=folder)
-    return given, {"device": str(choose_device(device)), "weights_sha256": weights, "versions": versions()}
+    facts = {"device": str(choose_device(device)), "weights_sha256": weights, "versions": versions()}
+    if any(column.key == SECONDS for column in protocol.columns):
+        from monobody.evaluate.run_time import machine, seconds_a_person
+
+        facts |= {SECONDS: seconds_a_person(predictor, people), "timed_on": machine(choose_device(device))}
+    return given, facts
