@@ -8,6 +8,7 @@ from PIL import Image
 
 from monobody.body.skeleton import SKELETONS
 from monobody.data.datasets import clothing_coparsing, lsp, lsp_extended
+from monobody.data.mask import box_of
 from monobody.errors import UserError
 
 
@@ -96,9 +97,10 @@ def test_lsps_left_is_the_persons_own(monobody_data: Path) -> None:
 
 def test_masks_lie_on_the_person(monobody_data: Path) -> None:
     folder = monobody_data / "clothing_coparsing"
-    photo = clothing_coparsing.read_photo(folder, clothing_coparsing.photo_names(folder, "validation")[0])
+    photo = clothing_coparsing.samples(folder, "validation")[0]
+    assert photo.mask is not None
     assert photo.mask.shape == photo.image.shape[:2]
-    x0, y0, x1, y1 = photo.box_px()
+    x0, y0, x1, y1 = box_of(photo.mask)
     assert 0 <= x0 < x1 <= photo.image.shape[1]
     assert 0 <= y0 < y1 <= photo.image.shape[0]
     assert 0.02 < (photo.mask > 0).mean() < 0.7

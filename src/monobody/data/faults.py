@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from monobody.body.skeleton import SKELETONS
+from monobody.data.mask import fault_of_mask
 from monobody.data.sample import Sample
 from monobody.errors import UserError
 
@@ -136,6 +137,8 @@ def _fault_of_picture(sample: Sample) -> str | None:
     low, high = sample.crop.corners_px().min(0), sample.crop.corners_px().max(0)
     if (high <= 0).any() or low[0] >= width or low[1] >= height:
         return "its person lies outside of the picture"
+    if sample.mask is not None and np.shape(sample.mask) != (height, width):
+        return f"its mask has the shape {np.shape(sample.mask)}, not that of its picture"
     return None
 
 
@@ -149,7 +152,8 @@ def _fault_of_keypoints(sample: Sample) -> str | None:
         return "the visibility of a joint is not between 0 and 1"
     seen = visible > 0
     if not seen.any() and sample.joints_cam_m is None and sample.rotations is None:
-        return "no joint is visible and nothing else is known"
+        nothing = "no joint is visible and nothing else is known"
+        return nothing if sample.mask is None else fault_of_mask(sample.mask)
     unknown = ~np.asarray(np.isfinite(points[seen]).all(-1))
     if unknown.any():
         return f"{_joint(seen, unknown)} is no number"

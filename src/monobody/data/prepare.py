@@ -33,6 +33,8 @@ SETS: dict[str, str] = {
     "mpii": "monobody.data.datasets.mpii",
     "coco": "monobody.data.datasets.coco",
     "folder": "monobody.data.datasets.folder",
+    "masked_folder": "monobody.data.datasets.masked_folder",
+    "clothing_coparsing": "monobody.data.datasets.clothing_coparsing",
     "mosh": "monobody.data.datasets.mosh",
     "spin": "monobody.data.datasets.spin",
     "h36m": "monobody.data.datasets.h36m",

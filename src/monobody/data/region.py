@@ -27,6 +27,12 @@ SCATTER_SIZE, SCATTER_ANGLE_RAD, SCATTER_ACROSS, SCATTER_ALONG = 0.10, math.radi
 angle, and centre across and along the body's axis in radii."""
 
 
+OF_BOX = 1.3
+"""The region's side over the longer side of the box of somebody's mask: the median over synthetic people who are within
+15 degrees of upright is 1.32 (16 to 84 %: 1.25 to 1.44), of those twice as tall as wide 1.28; the region's middle is
+0.01 sides below the box's (16 to 84 %: 0.03 above to 0.06 below)."""
+
+
 def region_from_points(hip_px: Float[np.ndarray, "2"], full_body_px: Float[np.ndarray, "2"]) -> Crop:
     """Return MediaPipe's region: centred on the hips, its up direction towards the full-body point.
 
@@ -43,6 +49,20 @@ def region_from_points(hip_px: Float[np.ndarray, "2"], full_body_px: Float[np.nd
         size_px=2.0 * MARGIN * radius,
         angle_rad=math.atan2(across, -down),
     )
+
+
+def region_from_mask_box(box_px: Float[np.ndarray, "4"]) -> Crop:
+    """Return an upright square about the box (x0, y0, x1, y1) of somebody's mask, as large as the rule would have it.
+
+    `OF_BOX` is what :func:`region_from_joints` gives people whose masks are known, in longer sides of the masks' boxes.
+
+    Raises:
+        ValueError: the box is empty.
+    """
+    x0, y0, x1, y1 = (float(value) for value in box_px)
+    if not (x1 > x0 and y1 > y0):
+        raise ValueError("A region needs a box that is not empty.")
+    return Crop(centre_px=(0.5 * (x0 + x1), 0.5 * (y0 + y1)), size_px=OF_BOX * max(x1 - x0, y1 - y0))
 
 
 def region_from_joints(joints_px: Float[np.ndarray, "14 2"], visible: Bool[np.ndarray, "14"] | None = None) -> Crop:

@@ -4,7 +4,6 @@ The people are the 100 of Clothing Co-Parsing that are kept from training: fashi
 stands. Bodies are bare and masks are dressed, so nobody reaches 100 %.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from jaxtyping import Float
 
 from monobody.body.model import Body
 from monobody.data.crop import hmr_crop
-from monobody.data.datasets.clothing_coparsing import photo_names, read_photo
-from monobody.data.sample import Sample
+from monobody.data.datasets.clothing_coparsing import photo_names, samples
+from monobody.data.mask import box_of
 from monobody.errors import UserError
 from monobody.evaluate.bodies import drawn_parts, vertices_cam_m
 from monobody.evaluate.predictions import Predictions
@@ -24,26 +23,6 @@ from monobody.render.parts import part_labels
 FOLDER = "clothing_coparsing"
 
 
-class MaskedPeople(Sequence[Sample]):
-    """Photos and masks, read when asked for; of the joints nothing is known."""
-
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        self.folder, self.names = folder, names
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> Sample:  # pyright: ignore[reportIncompatibleMethodOverride]
-        photo = read_photo(self.folder, self.names[index])
-        return Sample(
-            image=photo.image,
-            crop=hmr_crop(photo.box_px()),
-            keypoints_px=np.zeros((19, 2), np.float32),
-            visible=np.zeros(19, np.float32),
-            mask=photo.mask,
-        )
-
-
 def open_masked(data: Path) -> EvaluationSet:
     """Open the validation photos below a folder of data; people are looked for in the boxes of their masks.
 
@@ -51,17 +30,15 @@ def open_masked(data: Path) -> EvaluationSet:
         UserError: there is no Clothing Co-Parsing, or one of the photos has an empty mask.
     """
     folder = data / FOLDER
-    names = photo_names(folder, "validation")
-    if not names:
+    if not photo_names(folder, "validation"):
         raise UserError(f"{folder} has none of the photos that are kept for validation: unpack all of it.")
+    people = samples(folder, "validation", crop=hmr_crop)
     boxes = []
-    for name in names:
-        photo = read_photo(folder, name)
-        if not photo.mask.any():
-            raise UserError(f"The mask of {name} in {folder} is empty: unpack the data set again.")
-        boxes.append(photo.box_px())
+    for person in people:
+        assert person.mask is not None
+        boxes.append(box_of(person.mask))
     return EvaluationSet(
-        samples=MaskedPeople(folder, names), names=tuple(names), truth={}, boxes_px=np.stack(boxes).astype(np.float64)
+        samples=people, names=tuple(people.names), truth={}, boxes_px=np.stack(boxes).astype(np.float64)
     )
 
 
