@@ -2,7 +2,7 @@
 
 import pytest
 
-from monobody.body.skeleton import SKELETONS, correspondence, mirrored_name
+from monobody.body.skeleton import HUMAN_SETS, SKELETONS, correspondence, mirrored_name
 
 SETS = sorted(SKELETONS)
 
@@ -30,7 +30,7 @@ def test_flip_is_an_involution_that_exchanges_sides(name: str) -> None:
 
 
 def test_the_last_number_of_a_name_is_its_size() -> None:
-    for name, skeleton in SKELETONS.items():
+    for name, skeleton in HUMAN_SETS.items():
         assert name.endswith(str(len(skeleton.joints)))
 
 
