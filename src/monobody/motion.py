@@ -158,7 +158,7 @@ class Motion:
             ids: who each person of each scene is; needed where the scenes have several people.
 
         Raises:
-            UserError: the scenes do not go together.
+            UserError: the scenes do not go together, or have skeletons without bodies.
         """
         from monobody.motion_sources import motion_from_scenes
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from monobody.camera import Camera
 from monobody.errors import UserError
 from monobody.motion import Hypotheses, Motion, Track
-from monobody.scene import Hypothesis, Scene
+from monobody.scene import Hypothesis, Scene, of_body
 
 if TYPE_CHECKING:
     from monobody.body.model import Body
@@ -31,6 +31,9 @@ def motion_from_scenes(
     if not scenes or len(times_s) != len(scenes):
         raise UserError(f"A clip needs at least one frame and as many times as frames, not {len(times_s)}.")
     first = scenes[0]
+    for scene in scenes:
+        for person in scene.people:
+            of_body(person.best.theta)  # A motion is one of bodies.
     for number, scene in enumerate(scenes):
         for what in ("body_digest", "model", "width_px", "height_px"):
             if getattr(scene, what) != getattr(first, what):

@@ -2,10 +2,11 @@
 
 ``predict`` returns a :class:`Scene`, the exporters write it, ``evaluate`` reads it, and anybody can build one from the
 output of another model. A person carries one or more :class:`Hypothesis`, each with a weight; methods that give one
-answer give one. Everything is numpy and immutable; meshes are made from the body when asked for.
+answer give one. Where the method gives skeletons without bodies, stick figures take the place of meshes. Everything is
+numpy and immutable; meshes are made from the body, or the joints, when asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -18,9 +19,11 @@ from monobody.camera import Camera
 from monobody.data.crop import Crop
 from monobody.errors import UserError
 from monobody.files import atomic_write
+from monobody.hypothesis import Hypothesis, of_body, skeleton_of
 
 if TYPE_CHECKING:
     from monobody.body.model import Body
+    from monobody.render.figures import Figures
 
 MOTION_SUFFIXES = (".glb", ".fbx", ".bvh", ".csv", ".smpl.npz")
 """Written as a motion of one frame."""
@@ -32,36 +35,11 @@ WRITERS = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Hypothesis:
-    """One possible body of one person, in the picture's camera frame (x right, y down, z forward, metres)."""
-
-    theta: Float[np.ndarray, "85"]
-    """HMR's numbers: weak-perspective camera s, tx, ty of the person's upright crop; 24 axis-angles; 10 betas."""
-    rotations: Float[np.ndarray, "24 3 3"]
-    """The 24 rotations of ``theta`` as matrices; the first takes the body frame to the camera frame."""
-    translation_m: Float[np.ndarray, "3"]
-    """Added to the posed body, it puts the body where the picture's camera sees it."""
-    joints_cam_m: Mapping[str, Float[np.ndarray, "k 3"]]
-    """For each joint set, the joints in front of the picture's camera. NaN where the body has no such joint."""
-    joints_px: Mapping[str, Float[np.ndarray, "k 2"]]
-    """The same joints projected into the picture, in pixels."""
-    weight: float = 1.0
-    """How much the model believes in it; the weights of a person add up to 1."""
-
-    @property
-    def camera_weak(self) -> Float[np.ndarray, "3"]:
-        """(s, tx, ty): a body point X falls on ``s * (X_xy + t)`` in the upright crop's [-1, 1] coordinates."""
-        return self.theta[:3]
-
-    @property
-    def betas(self) -> Float[np.ndarray, "10"]:
-        """The ten shape coefficients."""
-        return self.theta[75:]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Person:
-    """One person of a picture; the properties speak of the heaviest hypothesis."""
+    """One person of a picture; the properties speak of the heaviest hypothesis.
+
+    Those that speak of its body raise a :class:`UserError` where it has none.
+    """
 
     box_px: Float[np.ndarray, "4"]
     """x0, y0, x1, y1 in pixels of the upright picture."""
@@ -88,12 +66,12 @@ class Person:
     @property
     def theta(self) -> Float[np.ndarray, "85"]:
         """The best hypothesis' 85 numbers."""
-        return self.best.theta
+        return of_body(self.best.theta)
 
     @property
     def rotations(self) -> Float[np.ndarray, "24 3 3"]:
         """The best hypothesis' rotations."""
-        return self.best.rotations
+        return of_body(self.best.rotations)
 
     @property
     def betas(self) -> Float[np.ndarray, "10"]:
@@ -108,7 +86,7 @@ class Person:
     @property
     def translation_m(self) -> Float[np.ndarray, "3"]:
         """The best hypothesis' place in front of the picture's camera."""
-        return self.best.translation_m
+        return of_body(self.best.translation_m)
 
     @property
     def joints_cam_m(self) -> Mapping[str, Float[np.ndarray, "k 3"]]:
@@ -145,6 +123,15 @@ class Scene:
     body: "Body | None" = None
     """The body itself; not stored in files."""
 
+    def __post_init__(self) -> None:
+        if len({hypothesis.has_body for person in self.people for hypothesis in person.hypotheses}) > 1:
+            raise ValueError("Of a scene either every hypothesis has a body or none has.")
+
+    @property
+    def has_bodies(self) -> bool:
+        """Whether people are posed bodies; else they are skeletons."""
+        return all(person.best.has_body for person in self.people)
+
     def with_body(self) -> "Body":
         """Return the body, loading the shipped one where the scene carries none.
 
@@ -162,31 +149,49 @@ class Scene:
         return body
 
     def vertices_cam_m(self, person: Person, hypothesis: Hypothesis | None = None) -> Float[np.ndarray, "v 3"]:
-        """Return a person's mesh in front of the picture's camera, metres."""
+        """Return a person's mesh in front of the picture's camera, metres: the body's, or a skeleton's stick figure."""
         import torch
 
         chosen = hypothesis or person.best
+        if not chosen.has_body:
+            from monobody.render.stick_figure import stick_figure
+
+            name, joints_m = skeleton_of(chosen)
+            return stick_figure(joints_m, name).reshape(-1, 3)
         body = self.with_body()
         with torch.no_grad():
-            posed = body(torch.from_numpy(chosen.rotations), torch.from_numpy(chosen.betas))
-        return posed.vertices_m.cpu().numpy() + chosen.translation_m
+            posed = body(torch.from_numpy(of_body(chosen.rotations)), torch.from_numpy(chosen.betas))
+        return posed.vertices_m.cpu().numpy() + of_body(chosen.translation_m)
 
     @property
     def faces(self) -> Int[np.ndarray, "f 3"]:
         """The triangles of every person's mesh."""
-        return self.with_body().data.faces
+        if self.has_bodies:
+            return self.with_body().data.faces
+        from monobody.render.stick_figure import stick_figure_faces
+
+        return stick_figure_faces(skeleton_of(self.people[0].best)[0])
 
     def overlay(self, picture: UInt8[np.ndarray, "h w 3"] | None = None) -> UInt8[np.ndarray, "h w 3"]:
-        """Draw the bodies over the picture: over the scene's own, or the one that is given."""
+        """Draw the bodies, or stick figures, over the picture: over the scene's own, or the one that is given."""
         from monobody.render.overlay import draw_overlay
 
-        return draw_overlay(self._pixels(picture), self.meshes(), self.faces, self.camera)
+        figures = self._figures(tuple(enumerate(person.best for person in self.people)))
+        return draw_overlay(self._pixels(picture), figures.meshes, figures.faces, self.camera, colours=figures.colours)
 
     def side(self, picture: UInt8[np.ndarray, "h w 3"] | None = None) -> UInt8[np.ndarray, "h w2 3"]:
-        """Draw the bodies as seen from their left side, at the picture's height."""
-        from monobody.render.side import draw_side
+        """Draw the bodies, or stick figures, as seen from their left side, at the picture's height.
 
-        return draw_side(self._pixels(picture), self.meshes(), self.faces, self.camera)
+        Where people have several hypotheses, these stand beside each other with their weights, the heaviest first.
+        """
+        from monobody.render.figures import Figures, draw_sides
+
+        ranked = [sorted(person.hypotheses, key=lambda one: -one.weight) for person in self.people]
+        views: list[tuple[Figures, str]] = []
+        for rank in range(max((len(row) for row in ranked), default=1)):
+            shown = [(number, row[rank]) for number, row in enumerate(ranked) if rank < len(row)]
+            views.append((self._figures(shown), ", ".join(f"{100 * one.weight:.0f} %" for _, one in shown)))
+        return draw_sides(self._pixels(picture), views, self.camera)
 
     def meshes(self) -> list[Float[np.ndarray, "v 3"]]:
         """Return everybody's vertices in front of the camera, in the order of ``people``."""
@@ -195,8 +200,9 @@ class Scene:
     def save(self, path: str | Path, **options: Any) -> Path:
         """Write the scene in the format of the extension: .glb .fbx .bvh .obj .npz .smpl.npz .json .csv, or .png.
 
-        .png is the overlay. Options are those of ``monobody export``, such as ``rig="mixamo"``. The file appears whole
-        or not at all; formats that hold one person take one file each, named after ``path``.
+        .png is the overlay; a .glb of skeletons holds stick figures. Options are those of ``monobody export``, such as
+        ``rig="mixamo"``. The file appears whole or not at all; formats that hold one person take one file each, named
+        after ``path``.
 
         Raises:
             UserError: extension or option is unknown, or the file cannot be written.
@@ -205,6 +211,10 @@ class Scene:
         suffix = ".smpl.npz" if path.name.lower().endswith(".smpl.npz") else path.suffix.lower()
         if suffix == ".png" and not options:
             return save_png(self.overlay(), path)
+        if suffix == ".glb" and not self.has_bodies:
+            from monobody.export.stick_glb import write_stick_glb
+
+            return write_stick_glb(self, path, **options)
         if suffix in MOTION_SUFFIXES or (options and suffix in WRITERS):
             from monobody.motion import Motion
 
@@ -226,6 +236,17 @@ class Scene:
         from monobody.export.npz import read_npz
 
         return read_npz(path, body)
+
+    def _figures(self, shown: Sequence[tuple[int, Hypothesis]]) -> "Figures":
+        """Return what is drawn of some hypotheses, each with its person's number, by which it has its colour."""
+        from monobody.render.figures import body_figures, skeleton_figures
+
+        numbers = [number for number, _ in shown]
+        if self.has_bodies:
+            meshes = [self.vertices_cam_m(self.people[number], one) for number, one in shown]
+            return body_figures(meshes, self.faces, numbers)
+        (name,) = {skeleton_of(one)[0] for _, one in shown}
+        return skeleton_figures([skeleton_of(one)[1] for _, one in shown], name, numbers)
 
     def _pixels(self, picture: UInt8[np.ndarray, "h w 3"] | None) -> UInt8[np.ndarray, "h w 3"]:
         pixels = self.picture if picture is None else picture

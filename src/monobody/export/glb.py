@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from monobody.camera import Camera
 from monobody.export.armature import Armature, armatures
 from monobody.export.correctives import corrective_targets
 from monobody.export.gltf_buffer import TRIANGLES, VERTICES, Buffer, append, container
@@ -20,7 +21,7 @@ from monobody.export.quaternion import quaternions_xyzw
 from monobody.export.resample import evenly
 from monobody.export.seams import split_seams
 from monobody.files import atomic_write
-from monobody.motion import Motion
+from monobody.motion import LEVEL_CAMERA, Motion
 from monobody.render.shade import vertex_normals
 
 COLOURS = ((0.35, 0.55, 0.85), (0.85, 0.50, 0.35), (0.45, 0.72, 0.45), (0.75, 0.55, 0.80), (0.85, 0.75, 0.40))
@@ -58,7 +59,8 @@ def glb_bytes(motion: Motion, options: ExportOptions | None = None) -> bytes:
         "scenes": [{"name": motion.name, "nodes": []}],
         "nodes": [],
     }
-    _add_camera(document, motion)
+    if motion.camera is not None and motion.width_px and motion.height_px:
+        add_camera(document, motion.camera, motion.width_px, motion.height_px, motion.T_world_camera)
     people = armatures(motion, options, up="y", unit="m", namesakes=True)
     if people:
         _add_people(document, buffer, people, motion, options)
@@ -90,8 +92,8 @@ def _add_people(
     for number, person in enumerate(people):
         top, joints = _add_joints(nodes, person)
         attributes = _shape(buffer, person.rest_vertices, data.faces, source) | shared
-        material = append(document["materials"], _material(person.name, COLOURS[number % len(COLOURS)]))
-        primitive = {"attributes": attributes, "indices": indices, "material": material}
+        colour = append(document["materials"], material(person.name, COLOURS[number % len(COLOURS)]))
+        primitive = {"attributes": attributes, "indices": indices, "material": colour}
         mesh: dict[str, Any] = {"name": f"{person.name}_mesh", "primitives": [primitive]}
         weights = np.zeros((len(person.turns), 0))
         if options.correctives:
@@ -167,23 +169,28 @@ def _inverse_bind_matrices(person: Armature) -> Float[np.ndarray, "n 4 4"]:
     return matrices
 
 
-def _add_camera(document: dict[str, Any], motion: Motion) -> None:
-    """glTF's camera looks along -z with y up."""
-    if motion.camera is None or not motion.width_px or not motion.height_px:
-        return
-    document["asset"]["extras"]["focal_px"] = motion.camera.focal_px
+def add_camera(
+    document: dict[str, Any],
+    camera: Camera,
+    width_px: int,
+    height_px: int,
+    T_world_camera: Float[np.ndarray, "4 4"] = LEVEL_CAMERA,
+) -> None:
+    """Append the picture's camera to the scene; glTF's looks along -z with y up."""
+    document["asset"]["extras"]["focal_px"] = camera.focal_px
     perspective = {
-        "aspectRatio": motion.width_px / motion.height_px,
-        "yfov": 2 * math.atan(motion.height_px / (2 * motion.camera.focal_px)),
+        "aspectRatio": width_px / height_px,
+        "yfov": 2 * math.atan(height_px / (2 * camera.focal_px)),
         "znear": 0.01,
     }
     document["cameras"] = [{"name": "picture_camera", "type": "perspective", "perspective": perspective}]
-    stands = motion.T_world_camera @ np.diag([1.0, -1.0, -1.0, 1.0])
+    stands = T_world_camera @ np.diag([1.0, -1.0, -1.0, 1.0])
     node = {"name": "picture_camera", "camera": 0, "translation": stands[:3, 3].tolist()}
     node["rotation"] = quaternions_xyzw(stands[None, None, :3, :3])[0, 0].tolist()
     document["scenes"][0]["nodes"].append(append(document["nodes"], node))
 
 
-def _material(name: str, colour: tuple[float, float, float]) -> dict[str, Any]:
+def material(name: str, colour: tuple[float, float, float]) -> dict[str, Any]:
+    """Return a matt material of one colour, linear RGB."""
     factors = {"baseColorFactor": [*colour, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.8}
     return {"name": name, "pbrMetallicRoughness": factors}

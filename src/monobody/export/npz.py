@@ -3,7 +3,8 @@
 Keys (P people, H hypotheses): ``theta`` (P, H, 85), ``rotations`` (P, H, 24, 3, 3), ``translation_m`` (P, H, 3),
 ``weight`` (P, H), ``box_px`` (P, 4), ``score`` (P,), ``crop`` (P, 4: centre x, y, side in pixels, angle in radians),
 ``joints_cam_m.SET`` (P, H, K, 3) and ``joints_px.SET`` (P, H, K, 2) for every joint set, and ``facts``: a JSON string
-with picture size, camera, model, terms, versions. Nothing in it is pickled.
+with picture size, camera, model, terms, versions. Skeletons without a body have no ``theta``, ``rotations`` and
+``translation_m``. Nothing in it is pickled.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from monobody.body.skeleton import SKELETONS
 from monobody.camera import Camera
 from monobody.data.crop import Crop
 from monobody.errors import UserError
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from monobody.body.model import Body
 
 FORMAT = "monobody-scene-1"
+BODY: dict[str, tuple[int, ...]] = {"theta": (85,), "rotations": (24, 3, 3), "translation_m": (3,)}
+"""What only bodies have, and its shape."""
 
 
 def write_npz(scene: Scene, path: str | Path) -> Path:
@@ -42,9 +46,6 @@ def write_npz(scene: Scene, path: str | Path) -> Path:
         return np.array([[get(item) for item in row] for row in rows], np.float32).reshape(count, most, *shape)
 
     arrays: dict[str, np.ndarray] = {
-        "theta": stacked(lambda item: item.theta, 85),
-        "rotations": stacked(lambda item: item.rotations, 24, 3, 3),
-        "translation_m": stacked(lambda item: item.translation_m, 3),
         "weight": stacked(lambda item: item.weight),
         "box_px": np.array([person.box_px for person in scene.people], np.float32).reshape(count, 4),
         "score": np.array([person.score for person in scene.people], np.float32),
@@ -53,6 +54,8 @@ def write_npz(scene: Scene, path: str | Path) -> Path:
             np.float64,
         ).reshape(count, 4),
     }
+    if scene.has_bodies:
+        arrays |= {name: stacked(lambda item, name=name: getattr(item, name), *shape) for name, shape in BODY.items()}
     for name in sets:
         joints = len(scene.people[0].best.joints_cam_m[name])
         arrays[f"joints_cam_m.{name}"] = stacked(lambda item, name=name: item.joints_cam_m[name], joints, 3)
@@ -96,10 +99,12 @@ def scene_from(arrays: dict[str, np.ndarray], path: str | Path, body: "Body | No
             raise ValueError("unknown format")
         known = typed(facts, name=str, width_px=int, height_px=int, body_digest=str, model=str, terms=str)
         typed(facts, versions=dict, notes=list, camera=dict)
-        for key in ("theta", "rotations", "translation_m", "weight", "box_px", "score", "crop"):
+        bodies = tuple(BODY) if BODY.keys() & arrays.keys() else ()
+        # A body's joints may be NaN, where it has none; a skeleton has all of its own.
+        for key in (*(bodies or _skeleton_shapes(arrays)), "weight", "box_px", "score", "crop"):
             if not np.isfinite(arrays[key]).all():
                 raise UserError(f"{path}: {key} has a number that is not finite. Predict again.")
-        count = len(arrays["theta"])
+        count = len(arrays["weight"])
         if any(len(array) != count for array in arrays.values()):
             raise ValueError("arrays of different numbers of people")
         return Scene(
@@ -131,24 +136,25 @@ def camera_from(facts: dict[str, Any]) -> Camera:
 
 def _person(arrays: dict[str, np.ndarray], index: int) -> Person:
     """Build the person with this index from the file's arrays."""
-    shapes = {"theta": (85,), "rotations": (24, 3, 3), "translation_m": (3,), "weight": ()}
-    for key, shape in shapes.items():
-        if arrays[key].shape[2:] != shape or arrays[key].shape[1] != arrays["theta"].shape[1]:
+    weight, bodies = arrays["weight"], BODY if "theta" in arrays else {}
+    if weight.ndim != 2 or weight.shape[1] < 1:
+        raise ValueError("weight has another shape")
+    for key, shape in (bodies or _skeleton_shapes(arrays)).items():
+        if arrays[key].shape[1:] != (weight.shape[1], *shape):
             raise ValueError(f"{key} has another shape")
-    prefixes = ("joints_cam_m.", "joints_px.")
+
+    def joints(prefix: str, h: int) -> dict[str, np.ndarray]:
+        return {key[len(prefix) :]: arrays[key][index, h] for key in arrays if key.startswith(prefix)}
+
     hypotheses = tuple(
         Hypothesis(
-            theta=arrays["theta"][index, h],
-            rotations=arrays["rotations"][index, h],
-            translation_m=arrays["translation_m"][index, h],
-            weight=float(arrays["weight"][index, h]),
-            **{
-                prefix[:-1]: {key[len(prefix) :]: arrays[key][index, h] for key in arrays if key.startswith(prefix)}
-                for prefix in prefixes
-            },
+            weight=float(weight[index, h]),
+            joints_cam_m=joints("joints_cam_m.", h),
+            joints_px=joints("joints_px.", h),
+            **{key: arrays[key][index, h] for key in bodies},
         )
-        for h in range(arrays["theta"].shape[1])
-        if h == 0 or arrays["weight"][index, h] > 0
+        for h in range(weight.shape[1])
+        if h == 0 or weight[index, h] > 0
     )
     x, y, size, angle = (float(value) for value in arrays["crop"][index])
     return Person(
@@ -157,6 +163,21 @@ def _person(arrays: dict[str, np.ndarray], index: int) -> Person:
         crop=Crop((x, y), size, angle),
         hypotheses=hypotheses,
     )
+
+
+def _skeleton_shapes(arrays: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """Return the keys of joints and the shapes that they have in files of skeletons.
+
+    Raises:
+        KeyError: there is no such joint set.
+    """
+    names = [key.partition(".")[2] for key in arrays if key.startswith("joints_cam_m.")]
+    counts = {name: len(SKELETONS[name].joints) for name in names}
+    return {
+        f"{kind}.{name}": (count, d)
+        for name, count in counts.items()
+        for kind, d in (("joints_cam_m", 3), ("joints_px", 2))
+    }
 
 
 def _weightless(hypothesis: Hypothesis) -> Hypothesis:

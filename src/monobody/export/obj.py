@@ -19,11 +19,17 @@ from monobody.export.resample import evenly
 from monobody.export.skin import Y_UP
 from monobody.files import atomic_write
 from monobody.motion import Motion
-from monobody.scene import Scene
+from monobody.scene import Scene, of_body
 
 
 def write_obj(scene: Scene, path: str | Path) -> Path:
-    """Write a scene as OBJ, whole or not at all."""
+    """Write a scene as OBJ, whole or not at all.
+
+    Raises:
+        UserError: the scene has skeletons without bodies, or the file cannot be written.
+    """
+    for person in scene.people:
+        of_body(person.best.theta)
     note = f"monobody {scene.versions.get('monobody', '')}, model {scene.model}: {scene.terms}"
     people = [(f"person_{n}", scene.vertices_cam_m(one) @ Y_UP.T) for n, one in enumerate(scene.people)]
     text = obj_text(people, scene.with_body().data if people else None, note, "metres")

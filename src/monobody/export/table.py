@@ -2,7 +2,9 @@
 
 ``people[i]`` has ``box`` (x0, y0, x1, y1 in pixels), ``score``, ``camera``, ``theta`` (85 numbers) and ``joints``: for
 each joint set ``px`` (in the upright picture) and ``cam_m`` (x right, y down, z forward, metres). A joint that the
-body does not have is null.
+body does not have is null. All of this is the best hypothesis's; ``hypotheses[j]`` has every one's ``weight`` (they
+add up to 1), ``joints``, ``theta`` and ``translation_m``. Skeletons without a body have null in place of the last two
+and of the weak-perspective camera.
 """
 
 import json
@@ -13,7 +15,7 @@ import numpy as np
 
 from monobody.body.skeleton import SKELETONS
 from monobody.files import atomic_write
-from monobody.scene import Person, Scene
+from monobody.scene import Hypothesis, Person, Scene
 
 
 def write_json(scene: Scene, path: str | Path) -> Path:
@@ -45,24 +47,35 @@ def scene_table(scene: Scene) -> dict[str, Any]:
 
 
 def _person_table(person: Person) -> dict[str, Any]:
-    scale, shift_x, shift_y = (float(value) for value in person.camera_weak)
+    best = _hypothesis_table(person.best)
+    weak = person.camera_weak if person.best.has_body else None
     return {
         "box": _rounded(person.box_px, 2),
         "score": round(person.score, 4),
         "camera": {
-            "weak_perspective": {"s": scale, "tx": shift_x, "ty": shift_y},
+            "weak_perspective": weak if weak is None else dict(zip(("s", "tx", "ty"), weak.tolist(), strict=True)),
             "crop": {
                 "centre_px": [round(value, 3) for value in person.crop.centre_px],
                 "size_px": round(person.crop.size_px, 3),
                 "detector_angle_rad": round(person.crop.angle_rad, 5),
             },
-            "translation_m": _rounded(person.translation_m, 5),
+            "translation_m": best["translation_m"],
         },
-        "theta": [float(value) for value in person.theta],
+        "theta": best["theta"],
+        "joints": best["joints"],
+        "hypotheses": [_hypothesis_table(hypothesis) for hypothesis in person.hypotheses],
+    }
+
+
+def _hypothesis_table(one: Hypothesis) -> dict[str, Any]:
+    return {
+        "weight": float(one.weight),
         "joints": {
-            name: {"px": _rounded(person.joints_px[name], 2), "cam_m": _rounded(person.joints_cam_m[name], 5)}
-            for name in person.joints_px
+            name: {"px": _rounded(one.joints_px[name], 2), "cam_m": _rounded(one.joints_cam_m[name], 5)}
+            for name in one.joints_px
         },
+        "theta": None if one.theta is None else [float(value) for value in one.theta],
+        "translation_m": None if one.translation_m is None else _rounded(one.translation_m, 5),
     }
 
 

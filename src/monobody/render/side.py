@@ -104,7 +104,7 @@ def draw_side(
         colours: sRGB, given out in turn as in the overlay.
         side: from where; a view that holds everybody where left out.
     """
-    side = side or side_view(people, min(max(rgb.shape[0], _HEIGHTS_PX[0]), _HEIGHTS_PX[1]))
+    side = side or side_view(people, side_height_px(rgb))
     turned = [_from_the_side(np.asarray(person, np.float64)) for person in people]
     canvas = _ground(
         side.height_px, side.width_px, side.view, side.look_down,
@@ -115,6 +115,11 @@ def draw_side(
         canvas = _shadow(canvas, dropped, faces, side.view)
     seen = [side.seen(points) for points in turned]
     return draw_overlay(canvas.round().astype(np.uint8), seen, faces, side.view, opacity=1.0, colours=colours)
+
+
+def side_height_px(rgb: UInt8[np.ndarray, "h w 3"]) -> int:
+    """Return how high a side view is beside a photo: as the photo, within limits."""
+    return min(max(rgb.shape[0], _HEIGHTS_PX[0]), _HEIGHTS_PX[1])
 
 
 def _from_the_side(points_m: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "v 3"]:
