@@ -241,6 +241,15 @@ def test_whom_to_take(tmp_path: Path) -> None:
             choose_people(found, wrong, path)
 
 
+def test_somebody_of_one_joint_stands_in_nobodys_way(tmp_path: Path) -> None:
+    """A table's line too many is a person who is refused when asked for, not a file that cannot be read."""
+    lines = [f"0,{name},{10 + 9 * i},{20 + 7 * i}" for i, name in enumerate(("nose", "neck", "left_hip", "right_hip"))]
+    path = written(tmp_path, "\n".join(["person,joint,x,y", *lines, "1,left_knee,50,60"]))
+    whole, stray = read_people(path).in_picture("a.jpg", WIDTH, HEIGHT)
+    assert whole.flaw(WIDTH, HEIGHT) is None
+    assert "1 known keypoints" in (stray.flaw(WIDTH, HEIGHT) or "")
+
+
 def changed(content: Any, change: Callable[[Any], object]) -> Any:
     copy = json.loads(json.dumps(content))
     change(copy)
@@ -290,7 +299,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("table: unknown joint", "joint,x,y\nnose,1,2\nleft_tentacle,3,4\nneck,5,6", "left_tentacle"),
     ("table: no number", "joint,x,y\nnose,1,2\nneck,3,four", "four"),
     ("table: twice", "joint,x,y\nnose,1,2\nnose,3,4", "twice"),
-    ("table: one joint", "joint,x,y\nnose,1,2", "two"),
+    ("table: one joint", "joint,x,y\nnose,1,2", "1 known keypoints"),
     ("table: infinity", "joint,x,y\nnose,1,2\nneck,3,inf", "finite"),
 ]  # fmt: skip
 

@@ -71,9 +71,14 @@ _KNOWN = {joint for skeleton in HUMAN_SETS.values() for joint in skeleton.joints
 
 def order_of_names(names: Sequence[object]) -> Order | None:
     """Return the order that a file's own names of its keypoints spell; None where fewer than two are known to us."""
-    plain = [str(name).lower().replace(" ", "_").replace("-", "_") for name in names]
-    order = tuple(name if name in _KNOWN else _OTHER_NAMES.get(name) for name in plain)
+    order = joints_called(names)
     return order if len({name for name in order if name}) >= 2 else None
+
+
+def joints_called(names: Sequence[object]) -> Order:
+    """Return which of our joints a file's own names mean; None for those that mean none."""
+    plain = [str(name).lower().replace(" ", "_").replace("-", "_") for name in names]
+    return tuple(name if name in _KNOWN else _OTHER_NAMES.get(name) for name in plain)
 
 
 def in_our_set(rows: Float[np.ndarray, "k 3"], order: Order) -> tuple[Float[np.ndarray, "n 3"], str]:

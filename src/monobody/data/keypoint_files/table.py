@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from monobody.data.keypoint_files.entry import Entry
-from monobody.data.keypoint_files.joint_orders import order_of_names
-from monobody.data.keypoint_files.known_people import FEWEST, KnownPeople, KnownPerson
+from monobody.data.keypoint_files.joint_orders import joints_called
+from monobody.data.keypoint_files.known_people import KnownPeople, KnownPerson
 
 NEEDED = {"joint", "x", "y"}
 
@@ -66,9 +66,8 @@ def _number(entry: Entry, text: str | None) -> float:
 
 
 def _person(entry: Entry, rows: dict[str, list[float]]) -> KnownPerson:
-    if len(rows) < FEWEST:
-        raise entry.refuse("it has fewer than two joints")
-    order = order_of_names(list(rows)) or (None,) * len(rows)
+    # Whoever has too few joints stands in nobody's way: they are refused when they are asked for.
+    order = joints_called(list(rows))
     for name, known in zip(rows, order, strict=True):
         if known is None:
             raise entry.refuse(f'"{name}" is no joint of any set')
