@@ -113,12 +113,13 @@ def one_person(mask: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
     high, wide = -(-inside.shape[0] // step), -(-inside.shape[1] // step)
     padded = np.zeros((high * step, wide * step), bool)
     padded[: inside.shape[0], : inside.shape[1]] = inside
-    count = padded.reshape(high, step, wide, step).sum((1, 3))
+    count = padded.reshape(high, step, wide, step).sum(3).sum(1)
     around = np.ones((3, 3), bool)
-    labels, pieces = label(binary_dilation(count > 0, around), around)
-    if pieces < 2:
+    labels: np.ndarray = np.empty(count.shape, np.int32)
+    pieces = label(binary_dilation(count > 0, around), around, output=labels)
+    if pieces == 1:
         return mask
-    largest = 1 + int(np.bincount(labels.ravel(), count.ravel(), pieces + 1)[1:].argmax())
+    largest = 1 + int(np.bincount(labels.ravel(), count.ravel())[1:].argmax())
     mine = np.repeat(np.repeat(labels == largest, step, 0), step, 1)[: inside.shape[0], : inside.shape[1]]
     kept = np.zeros_like(mask)
     kept[window] = np.where(inside & mine, np.uint8(255), np.uint8(0))

@@ -37,6 +37,7 @@ SETS: dict[str, str] = {
     "clothing_coparsing": "monobody.data.datasets.clothing_coparsing",
     "mosh": "monobody.data.datasets.mosh",
     "spin": "monobody.data.datasets.spin",
+    "tiktok": "monobody.data.datasets.tiktok",
     "h36m": "monobody.data.datasets.h36m",
     "mpi_inf_3dhp": "monobody.data.datasets.mpi_inf_3dhp",
     "threedpw": "monobody.data.datasets.threedpw",
