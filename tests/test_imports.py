@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("train", "hypothesis", "scene", "motion", "motion_sources", "hub"),
     ("predict",),
     ("evaluate", "export", "doctor"),
+    ("web",),
     ("cli",),
 )
 # `save` and `load` of scenes and motions are the convenience doors to the exporters; they import them when called.
@@ -34,7 +35,7 @@ REFUSED = {
 }  # fmt: skip
 # `--detector torchvision` uses the user's own torchvision where it works.
 ALLOWED_INSIDE = {("torchvision", "predict")}
-CORE = {"torch", "numpy", "numba", "PIL", "safetensors", "tyro", "rich", "jaxtyping", "openvino"}
+CORE = {"torch", "numpy", "numba", "PIL", "safetensors", "tyro", "rich", "jaxtyping", "openvino", "av"}
 
 
 def modules() -> dict[str, Path]:

@@ -32,7 +32,7 @@ class VideoFrames:
         """Return one frame.
 
         Raises:
-            UserError: the video is missing, damaged or too short, or PyAV is not installed.
+            UserError: the video is missing, damaged or too short.
         """
         if self._end is not None and number >= self._end[0]:
             raise UserError(self._end[1])
@@ -52,11 +52,9 @@ class VideoFrames:
         return {"path": self.path, "_frames": None, "_next": 0, "_end": self._end}
 
     def _decoded(self) -> Iterator["VideoFrame"]:
-        try:
-            import av
-            from av.error import FFmpegError
-        except ImportError as error:
-            raise UserError("Reading videos needs PyAV: pip install 'monobody[data]'.") from error
+        import av
+        from av.error import FFmpegError
+
         if not self.path.is_file():
             raise UserError(f"{self.path} is missing: unpack the data set's videos there.")
         try:

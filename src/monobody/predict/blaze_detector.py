@@ -35,16 +35,19 @@ class BlazeDetector:
             UserError: a box is empty, not finite, or outside of the picture.
         """
         if box is None:
-            return [_detection(reading, inside_picture(outline_box(reading), rgb)) for reading in everybody(rgb)]
+            return [detection_of(reading, rgb) for reading in everybody(rgb)]
         height, width = rgb.shape[:2]
         rows = np.atleast_2d(np.asarray(box, np.float64)).tolist() if len(box) else []
         boxes = [np.array(checked_box(row, width, height)) for row in rows]
-        return [_detection(person_in_box(rgb, one), one) for one in boxes]
+        return [detection_of(person_in_box(rgb, one), rgb, one) for one in boxes]
 
 
-def _detection(reading: Reading, box_px: Float[np.ndarray, "4"]) -> Detection:
+def detection_of(
+    reading: Reading, rgb: UInt8[np.ndarray, "h w 3"], box_px: Float[np.ndarray, "4"] | None = None
+) -> Detection:
+    """Return a reading as a detection, in the box that is given, else in that of the person's outline."""
     return Detection(
-        box_px=box_px,
+        box_px=inside_picture(outline_box(reading), rgb) if box_px is None else box_px,
         score=reading.presence,
         crop=reading.crop,
         landmarks_px=reading.landmarks_px,

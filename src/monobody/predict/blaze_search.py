@@ -17,7 +17,7 @@ from jaxtyping import Float, UInt8
 
 from monobody.data.crop import Crop
 from monobody.predict.blazepose import QUARTER_TURNS, Candidate, distinct, find_candidates, nearly_equal
-from monobody.predict.detection import inside_picture
+from monobody.predict.detection import Detection, inside_picture
 from monobody.predict.landmarks import Reading, read_again, read_region
 from monobody.predict.outline import clearness, outline_box
 
@@ -68,15 +68,19 @@ class Found:
         return self.support * self.share * self.score**2 * self.on_mask**3
 
 
-def everybody(rgb: UInt8[np.ndarray, "h w 3"]) -> list[Reading]:
-    """Return one reading for each person in the picture, the surest first; none where nobody is."""
+def everybody(rgb: UInt8[np.ndarray, "h w 3"], known: Sequence[Reading] = ()) -> list[Reading]:
+    """Return one reading for each person in the picture, the surest first; none where nobody is.
+
+    Those whose readings are ``known`` already, as in a film, are not looked for again and not returned.
+    """
     proposals = [c for window in search_windows(*rgb.shape[:2]) for c in _proposals(rgb, window)]
     regions = sorted(((support(c.region, proposals), c.region) for c in distinct(proposals)), key=lambda r: -r[0])
     found: list[Found] = []
     for strength, region in regions[:MAX_REGIONS]:
         if strength < MIN_SUPPORT:
             break
-        reading = read_twice(rgb, region, [f.reading for f in found if f.certainty >= SETTLED])
+        settled = [f.reading for f in found if f.certainty >= SETTLED]
+        reading = read_twice(rgb, region, [*known, *settled])
         if reading is not None:
             box = inside_picture(outline_box(reading), rgb)
             share, score, on_mask = clearness(reading, *rgb.shape[:2])
@@ -127,7 +131,7 @@ def one_a_body(found: Sequence[Found]) -> list[Found]:
     return kept
 
 
-def same_body(first: Reading, second: Reading) -> bool:
+def same_body(first: Reading | Detection, second: Reading | Detection) -> bool:
     """Tell whether two readings lie on one body; a reading of half a body shares the landmarks of that half."""
     apart = np.linalg.norm(first.landmarks_px - second.landmarks_px, axis=1)
     near = apart < SAME_PLACE * min(first.crop.size_px, second.crop.size_px)

@@ -4,9 +4,10 @@ Find the people, cut each out in the turned square that the detector gives, regr
 into the upright picture, and place every body in front of one camera.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from monobody.hub import DEFAULT_MODEL, find_weights
 from monobody.image import Picture, picture_from_array, read_image
 from monobody.models.hmr import model_on_card
 from monobody.models.storage import load_weights, read_card
+from monobody.motion import Motion
 from monobody.predict.before_camera import hypothesis_of
 from monobody.predict.detect import Detection, Detector, find_detector
 from monobody.predict.estimate import (
@@ -34,8 +36,12 @@ from monobody.predict.estimate import (
     knows_picture,
     with_own_crops,
 )
+from monobody.predict.frames import is_video
 from monobody.predict.place import place, turn_back_shift
 from monobody.scene import Hypothesis, Person, Scene
+
+if TYPE_CHECKING:
+    from monobody.predict.video import LiveFrame
 
 
 class Predictor:
@@ -53,6 +59,12 @@ class Predictor:
         self.model = model
         self.terms = terms
 
+    @overload
+    def __call__(self, picture: UInt8[np.ndarray, "h w 3"] | Picture, **options: Any) -> Scene: ...
+
+    @overload
+    def __call__(self, picture: str | Path, **options: Any) -> Any: ...
+
     def __call__(
         self,
         picture: str | Path | UInt8[np.ndarray, "h w 3"] | Picture,
@@ -62,8 +74,9 @@ class Predictor:
         focal_px: float | None = None,
         fov_deg: float | None = None,
         refine: bool = False,
-    ) -> Scene:
-        """Predict everybody in a picture.
+        **video: Any,
+    ) -> "Scene | Motion":
+        """Predict everybody in a picture, or in a video: a file with a video's extension goes to :meth:`video`.
 
         Args:
             picture: a file, RGB pixels (uint8, upright), a PIL image's array, or a read :class:`Picture`.
@@ -74,13 +87,22 @@ class Predictor:
             focal_px: focal length in pixels; or ``fov_deg``, the horizontal field of view in degrees. Without both the
                 one in the photo's EXIF is taken, else the picture's diagonal. The scene's camera tells which.
             refine: fit the bodies to the detector's landmarks, starting from and tied to the model's.
+            video: choices of :meth:`video`, where it is one.
 
         Returns:
-            A scene; its ``people`` are empty where nobody was found.
+            A scene; its ``people`` are empty where nobody was found. Of a video, a motion.
 
         Raises:
             UserError: the picture cannot be read, or a box, the detector or the camera makes no sense.
         """
+        if isinstance(picture, str | Path) and is_video(picture):
+            if boxes is not None:
+                raise UserError("Boxes are for pictures: in a video people are found and followed.")
+            return self.video(
+                picture, detector=detector, focal_px=focal_px, fov_deg=fov_deg, refine=refine, **video
+            )  # fmt: skip
+        if video:
+            raise UserError(f"{', '.join(video)}: choices for videos, and this is a picture.")
         read = as_picture(picture)
         height, width = read.rgb.shape[:2]
         camera = choose_camera(width, height, focal_px=focal_px, fov_deg=fov_deg, exif_focal_px=read.exif_focal_px)
@@ -110,6 +132,39 @@ class Predictor:
             picture=read.rgb,
             body=self.body,
         )
+
+    def video(
+        self,
+        source: str | int | Path,
+        *,
+        progress: Callable[[int, int | None], None] | None = None,
+        journal: Path | None = None,
+        **options: Any,
+    ) -> Motion:
+        """Predict everybody in a video, a folder of frames (``fps=``) or some ``seconds`` of a webcam.
+
+        Args:
+            source: a file, a folder, or the number of a webcam.
+            progress: called after every frame with how many are done, and of how many (None: nobody knows).
+            journal: a folder in which to note what was seen; the same call goes on from it after a crash.
+            options: the fields of :class:`~monobody.predict.video.VideoOptions`: ``every``, ``smooth_s``, ...
+
+        Raises:
+            UserError: the video cannot be read, or a choice makes no sense.
+        """
+        from monobody.predict.video import options_of, predict_video
+
+        return predict_video(self, source, options_of(options), progress=progress, journal=journal)
+
+    def stream(self, source: str | int | Path, **options: Any) -> "Iterator[LiveFrame]":
+        """Predict a webcam (its number) or a video frame by frame, as they come: scenes with times and ids.
+
+        Raises:
+            UserError: as :meth:`video`.
+        """
+        from monobody.predict.video import options_of, stream
+
+        return stream(self, source, options_of(options))
 
     def people(
         self, rgb: UInt8[np.ndarray, "h w 3"], detections: Sequence[Detection], camera: Camera

@@ -1,0 +1,346 @@
+"""A video in, a :class:`~monobody.motion.Motion` out: people found, followed, posed, and their motion put together.
+
+    motion = monobody.load()("dance.mp4")
+    motion.save("dance.glb", rig="mixamo")
+
+Frames are read, looked at and forgotten one by one. What was seen in each is noted in a journal (``journal.py``), from
+which a run that was stopped goes on; only when the clip has ended are people put together (``assemble.py``), since the
+best guess of a moment needs those after it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monobody import __version__
+from monobody.errors import UserError
+from monobody.motion import Motion
+from monobody.predict.assemble import MAX_GAP_S, SMOOTH_S, as_track, calmed, people_of
+from monobody.predict.detect import Detector, find_detector
+from monobody.predict.frames import Shot, Source, open_source
+from monobody.predict.journal import Answer, Journal, Moment
+from monobody.predict.smooth import Calmed
+from monobody.predict.track import DETECT_EVERY, Tracker
+
+if TYPE_CHECKING:
+    from monobody.camera import Camera
+    from monobody.predict.predictor import Predictor
+    from monobody.scene import Person, Scene
+
+Progress = Callable[[int, int | None], None]
+"""Called with how many frames are done, and of how many, as far as that is known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoOptions:
+    """How a clip is predicted.
+
+    Raises:
+        UserError: a number that makes no sense.
+    """
+
+    detector: str | Path | Detector = "blazepose"
+    every: int = DETECT_EVERY
+    """The detector looks over the whole picture in every so manieth frame; in between people are followed."""
+    smooth_s: float = SMOOTH_S
+    """How long motion is smoothed over, seconds; 0 leaves every frame as it was seen."""
+    max_gap_s: float = MAX_GAP_S
+    """Gaps up to this are bridged, and marked as that; longer ones stay."""
+    fps: float | None = None
+    """Frames in a second of a folder of frames."""
+    focal_px: float | None = None
+    fov_deg: float | None = None
+    seconds: float | None = None
+    """No more of the clip is read than this."""
+    refine: bool = False
+    """Whether each person's whole motion is fitted to the landmarks that the detector saw."""
+    foot_lock: bool = False
+    """Whether feet that stand are held where they stand."""
+
+    def __post_init__(self) -> None:
+        for name, lowest, what in (
+            ("every", 1, "frames between two looks"), ("smooth_s", 0, "seconds of smoothing"),
+            ("max_gap_s", 0, "seconds of a gap"),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= lowest):
+                raise UserError(f"{value:g} {what} are impossible: give a number of at least {lowest}.")
+        if self.seconds is not None and not (np.isfinite(self.seconds) and self.seconds > 0):
+            raise UserError(f"{self.seconds:g} seconds of a clip are nothing: give a positive number.")
+
+
+def options_of(given: dict[str, Any]) -> VideoOptions:
+    """Return the options that keywords name.
+
+    Raises:
+        UserError: one is unknown, or makes no sense.
+    """
+    known = {each.name for each in fields(VideoOptions)}
+    unknown = next((name for name in given if name not in known), None)
+    if unknown is not None:
+        raise UserError(f"There is no option {unknown!r} for videos: it is one of {', '.join(sorted(known))}.")
+    return VideoOptions(**given)
+
+
+def predict_video(
+    predictor: "Predictor",
+    source: str | int | Path,
+    options: VideoOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    journal: Path | None = None,
+) -> Motion:
+    """Predict everybody in a clip.
+
+    Args:
+        predictor: the model.
+        source: a video file, a folder of frames (with ``options.fps``), or the number of a webcam (with
+            ``options.seconds``).
+        options: how.
+        progress: told after every frame.
+        journal: a folder in which what was seen is noted, so that the same call goes on where it was killed; it is
+            emptied when the clip is done.
+
+    Raises:
+        UserError: the clip cannot be read, or a choice makes no sense.
+    """
+    options = options or VideoOptions()
+    clip = open_source(source, fps=options.fps)
+    if clip.kind == "webcam" and options.seconds is None:
+        raise UserError("A webcam never ends: say for how many seconds to watch, or use stream().")
+    camera = _camera(clip, options)
+    kept = Journal(journal, _key(predictor, clip, options))
+    try:
+        _watch(predictor, clip, camera, options, kept, progress)
+    finally:  # Also where the clip breaks off or somebody presses Ctrl-C.
+        kept.flush()
+    motion = motion_of(predictor, clip, camera, kept.moments, options)
+    kept.discard()
+    return motion
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LiveFrame:
+    """A frame of a stream."""
+
+    number: int
+    time_s: float
+    scene: "Scene"
+    """Its people, each with the calmed pose."""
+    ids: tuple[int, ...]
+    """Who each of them is."""
+
+
+def stream(
+    predictor: "Predictor", source: str | int | Path, options: VideoOptions | None = None
+) -> Iterator[LiveFrame]:
+    """Predict a clip or a webcam frame by frame, as they come.
+
+    Nothing is known of later frames here: motion is smoothed by following it, gaps stay, shapes are each frame's own.
+    Frames of a webcam that come while one is being worked on are left out.
+
+    Raises:
+        UserError: as :func:`predict_video`.
+    """
+    from monobody.predict.predictor import versions
+    from monobody.scene import Scene
+
+    options = options or VideoOptions()
+    clip = open_source(source, fps=options.fps)
+    camera = _camera(clip, options)
+    tracker, calm = Tracker(_detector(options), options.every), dict[int, Calmed]()
+    for number, shot in enumerate(_newest(clip) if clip.kind == "webcam" else clip):
+        if options.seconds is not None and shot.time_s >= options.seconds:
+            return
+        seen = tracker(shot.rgb, shot.time_s, number)
+        people = list(predictor.people(shot.rgb, [one.detection for one in seen], camera))
+        for place, (one, person) in enumerate(zip(seen, people, strict=True)):
+            follow = calm.setdefault(one.id, Calmed(options.smooth_s))
+            people[place] = _followed(predictor, person, shot.time_s, follow, camera, clip)
+        scene = Scene(
+            people=tuple(people),
+            width_px=clip.width_px,
+            height_px=clip.height_px,
+            camera=camera,
+            body_digest=predictor.body.digest,
+            model=predictor.model,
+            terms=predictor.terms,
+            name=clip.name,
+            versions=versions(),
+            picture=shot.rgb,
+            body=predictor.body,
+        )
+        yield LiveFrame(number=number, time_s=shot.time_s, scene=scene, ids=tuple(one.id for one in seen))
+
+
+def motion_of(
+    predictor: "Predictor", clip: Source, camera: "Camera", moments: list[Moment], options: VideoOptions
+) -> Motion:
+    """Put together what was seen.
+
+    Raises:
+        UserError: there was not a single frame.
+    """
+    from monobody.predict.predictor import versions
+
+    if not moments:
+        raise UserError(f"{clip.path} has no frame in the time that was asked for.")
+    people, brief = people_of(moments, predictor.body, max_gap_s=options.max_gap_s)
+    notes, model = sorted(clip.notes), predictor.model
+    if brief:
+        notes.append(f"{brief} {'person' if brief == 1 else 'people'} seen too briefly left out")
+    people = [calmed(one, options.smooth_s) for one in people]
+    return Motion(
+        times_s=np.array([moment.time_s for moment in moments]),
+        tracks=tuple(as_track(one, predictor.body) for one in people),
+        camera=camera,
+        width_px=clip.width_px,
+        height_px=clip.height_px,
+        body_digest=predictor.body.digest,
+        model=model,
+        terms=predictor.terms,
+        name=clip.name,
+        versions=versions(),
+        notes=tuple(notes),
+        body=predictor.body,
+    )
+
+
+def _watch(
+    predictor: "Predictor",
+    clip: Source,
+    camera: "Camera",
+    options: VideoOptions,
+    journal: Journal,
+    progress: Progress | None,
+) -> None:
+    """Look at every frame that is not in the journal yet."""
+    tracker = Tracker(_detector(options), options.every)
+    for number, moment in enumerate(journal.moments):
+        tracker.remember(moment.sightings, moment.time_s, number, searched=moment.searched)
+    known = len(journal.moments)
+    total = clip.count
+    if options.seconds is not None:
+        asked = round(options.seconds * clip.rate)
+        total = asked if total is None else min(total, asked)
+    for number, shot in enumerate(clip):
+        if options.seconds is not None and shot.time_s >= options.seconds:
+            break
+        if number >= known:
+            seen = tracker(shot.rgb, shot.time_s, number)
+            people = predictor.people(shot.rgb, [one.detection for one in seen], camera)
+            answers = tuple(_answer(person) for person in people)
+            searched = tracker.searched == number
+            journal.append(Moment(time_s=shot.time_s, sightings=tuple(seen), answers=answers, searched=searched))
+        if progress is not None:
+            progress(number + 1, None if total is None else max(total, number + 1))
+
+
+def _newest(clip: Source) -> Iterator[Shot]:
+    """Read a webcam in a thread, and hand out its newest frame whenever one is asked for."""
+    import threading
+
+    fresh, slot, end = threading.Condition(), list[Shot](), list[BaseException | None]()
+
+    def read() -> None:
+        fault: BaseException | None = None
+        try:
+            for shot in clip:
+                with fresh:
+                    if end:
+                        return
+                    slot[:] = [shot]
+                    fresh.notify()
+        except UserError as error:
+            fault = error
+        with fresh:
+            end.append(fault)
+            fresh.notify()
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        while True:
+            with fresh:
+                fresh.wait_for(lambda: slot or end)
+                if not slot:
+                    if end[0] is not None:
+                        raise end[0]
+                    return
+                shot = slot.pop()
+            yield shot
+    finally:
+        with fresh:
+            end.append(None)
+
+
+def _followed(
+    predictor: "Predictor", person: "Person", time_s: float, follow: Calmed, camera: "Camera", clip: Source
+) -> "Person":
+    """Return a person of a stream with the pose that follows theirs calmly."""
+    import torch
+
+    from monobody.camera import weak_camera
+    from monobody.predict.before_camera import hypothesis_of
+
+    rotations, place_m = follow(time_s, person.rotations, person.translation_m)
+    turned, placed = (torch.from_numpy(np.asarray(values, np.float32)) for values in (rotations, place_m))
+    betas = torch.from_numpy(np.asarray(person.betas, np.float32))
+    with torch.inference_mode():
+        calm = hypothesis_of(
+            predictor.body,
+            predictor.body(turned, betas),
+            rotations=turned,
+            betas=betas,
+            weak=weak_camera(placed, person.upright_crop, camera.focal_px, clip.width_px, clip.height_px),
+            translation_m=placed,
+            camera=camera,
+        )
+    return replace(person, hypotheses=(replace(calm, weight=person.best.weight),))
+
+
+def _camera(clip: Source, options: VideoOptions) -> "Camera":
+    from monobody.predict.predictor import choose_camera
+
+    return choose_camera(clip.width_px, clip.height_px, focal_px=options.focal_px, fov_deg=options.fov_deg)
+
+
+def _detector(options: VideoOptions) -> Detector:
+    chosen = options.detector
+    return find_detector(chosen) if isinstance(chosen, str | Path) else chosen
+
+
+def _key(predictor: "Predictor", clip: Source, options: VideoOptions) -> dict[str, object]:
+    """Return what a journal depends on."""
+    path = Path(clip.path)
+    stat = path.stat() if path.exists() else None
+    detector = options.detector
+    return {
+        "format": 1,
+        "clip": str(path.resolve()),
+        "bytes": stat and stat.st_size,
+        "changed": stat and stat.st_mtime_ns,
+        "fps": options.fps,
+        "focal_px": options.focal_px,
+        "fov_deg": options.fov_deg,
+        "detector": str(detector) if isinstance(detector, str | Path) else type(detector).__name__,
+        "every": options.every,
+        "model": predictor.model,
+        "body": predictor.body.digest,
+        "versions": __version__,
+    }
+
+
+def _answer(person: "Person") -> Answer:
+    """Keep the numbers of a person."""
+    several = person.hypotheses
+    if any(one.rotations is None for one in several):
+        raise UserError("This model gives skeletons, and motion needs bodies: predict with --lift (lift=True).")
+    return Answer(
+        rotations=np.array([one.rotations for one in several], np.float32),
+        betas=np.array([one.betas for one in several], np.float32),
+        translation_m=np.array([one.translation_m for one in several], np.float32),
+        weight=np.array([one.weight for one in several], np.float32),
+    )
