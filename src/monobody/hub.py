@@ -16,6 +16,9 @@ from monobody.files import sha256_of
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 DEFAULT_MODEL = "lift"
+XAS = ("xas-resnet50", "xas-small", "xas-mini", "xas-blaze")
+"""The detectors of several hypotheses. The alias "xas" is the first whose weights are shipped; those that have learnt
+without 3D labels come first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +59,20 @@ MODELS = {
         Model(name="lift-clean", about="the same, trained on synthetic people and permissive data alone"),
         Model(name="hmr-resnet18", about="HMR on ResNet-18, 224 px crops"),
         Model(name="hmr-resnet50", about="HMR on ResNet-50, 224 px crops: the published network"),
+        Model(name="xas-resnet50", about="several skeletons a person: X as Supervision on ResNet-50, 256 px crops"),
+        Model(name="xas-small", about="the same on ResNet-18, 256 px crops"),
+        Model(name="xas-mini", about="the same on a thin ResNet-18, 128 px crops"),
+        Model(name="xas-blaze", about="the same on the trunk of BlazePose, which has seen 3D labels"),
         Model(name="mean-pose", about="no network: everybody stands upright; the yardstick"),
     )
 }
+
+
+def resolved(name: str) -> str:
+    """Return the model that a name stands for: of "xas" the best detector of hypotheses that is shipped."""
+    if name != "xas":
+        return name
+    return next((one for one in XAS if MODELS[one].shipped), XAS[0])
 
 
 def find_weights(name_or_file: str | Path) -> Path:
@@ -67,17 +81,18 @@ def find_weights(name_or_file: str | Path) -> Path:
     Raises:
         UserError: no such model or file, a model without shipped weights, or shipped weights that are damaged.
     """
-    model = MODELS.get(str(name_or_file))
+    model = MODELS.get(resolved(str(name_or_file)))
     if model is None:
         path = Path(name_or_file)
         if path.is_file():
             return path
         if path.is_dir():
             raise UserError(f"{path} is a folder: give the weights file in it (.safetensors).")
-        raise UserError(f'There is no model or weights file "{name_or_file}": choose {", ".join(MODELS)}, or a file.')
+        known = ", ".join([*MODELS, "xas"])
+        raise UserError(f'There is no model or weights file "{name_or_file}": choose {known}, or a file.')
     if not model.shipped:
         raise UserError(
-            f"{model.name} comes without weights: train it with `monobody train {model.name}`, "
+            f"{model.name} comes without weights: train it (`monobody train --list` has the recipes), "
             "then give the file with --model FILE."
         )
     if not model.weights.is_file():
@@ -103,5 +118,7 @@ def table() -> str:
         size = f"{model.weights.stat().st_size / 1e6:.1f} MB" if model.shipped and model.weights.is_file() else "none"
         default = " (default)" if model.name == DEFAULT_MODEL else ""
         rows.append((model.name, size, model.about + default, model.card().get("terms", "-")))
+    chosen = MODELS[resolved("xas")]
+    rows.append(("xas", "none" if not chosen.shipped else "", f"another name of {chosen.name}", "-"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join("  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows)
