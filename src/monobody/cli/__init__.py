@@ -20,6 +20,7 @@ from monobody.cli.predict import predict
 from monobody.cli.prepare import prepare
 from monobody.cli.synthesize import synthesize
 from monobody.cli.train import train
+from monobody.cli.view import view
 from monobody.errors import Interrupted, UserError
 
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"monobody {__version__}")
         return OK
-    verbs = (predict, fit, export, synthesize, prepare, train, evaluate, body, models, doctor)
+    verbs = (predict, fit, export, view, synthesize, prepare, train, evaluate, body, models, doctor)
     try:
         code = tyro.extras.subcommand_cli_from_dict(
             {verb.__name__: verb for verb in verbs},

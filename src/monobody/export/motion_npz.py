@@ -63,7 +63,15 @@ def read_motion(path: str | Path, body: "Body | None" = None) -> Motion:
     Raises:
         UserError: the file is missing, damaged, or neither; or a number in it is not finite.
     """
-    arrays = read_arrays(path, "motion")
+    return motion_from(read_arrays(path, "motion"), path, body)
+
+
+def motion_from(arrays: dict[str, np.ndarray], path: str | Path, body: "Body | None" = None) -> Motion:
+    """Build the motion from a file's arrays.
+
+    Raises:
+        UserError: they are no motion's and no scene's, or a number is not finite.
+    """
     try:
         facts = facts_in(dict(arrays))
         if facts["format"] == SCENE_FORMAT:

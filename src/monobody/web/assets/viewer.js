@@ -1,0 +1,342 @@
+"use strict";
+// The viewer: plays a motion over its photo or on a turntable. Data lies in elements of the page.
+
+async function startViewer() {
+  const $ = id => document.getElementById(id);
+  const head = JSON.parse($("head").textContent);
+  const read = readerOf(await unpack($("block").textContent));
+  const times = read(head.times), count = times.length;
+  const rate = count > 1 ? [...times].slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b)[(count - 1) >> 1] : 1;
+  const length = times[count - 1] + rate;
+  const stage = $("stage"), photo = $("photo"), moving = photo && photo.tagName === "VIDEO";
+  const state = { frame: 0, clock: 0, playing: false, view: photo && head.camera ? "photo" : "turntable", turning: false,
+    body: true, bones: false, names: false, opacity: 0.92 };
+
+  const scene = new THREE.Scene();
+  scene.add(new THREE.HemisphereLight(0xffffff, 0x8a8078, 1.9));
+  const lamp = new THREE.DirectionalLight(0xffffff, 1.9);
+  scene.add(lamp, lamp.target);
+  const renderer = makeRenderer();
+  const mesh = head.mesh && new SharedMesh(head.mesh, read);
+  const people = head.people.map(person => {
+    const places = new Int32Array(count).fill(-1);
+    read(person.frames).forEach((frame, own) => { places[frame] = own; });
+    const shared = { read, joints: head.joints, mesh, scene };
+    const figures = person.takes.map((take, rank) => new Figure(take, rank, person.colour, shared));
+    return { ...person, places, seen: read(person.seen), figures, on: true, chosen: figures.map((_, rank) => rank === 0) };
+  });
+  const room = roomOf(people);
+  const through = new THREE.PerspectiveCamera(), around = new THREE.PerspectiveCamera(38, 1, 0.05, 500);
+  around.position.copy(room.centre).add(new THREE.Vector3(0.25, 0.12, 1).multiplyScalar(room.reach * 2.5));
+  const orbit = new THREE.OrbitControls(around, $("canvas"));
+  orbit.target.copy(room.centre); orbit.enableDamping = false; orbit.autoRotateSpeed = -2.5;
+  orbit.minDistance = 0.3; orbit.maxDistance = 100; orbit.update();
+  const grid = new THREE.GridHelper(2 * Math.ceil(room.reach + 2), 4 * Math.ceil(room.reach + 2), 0x8a9099, 0x8a9099);
+  grid.material.transparent = true; grid.material.opacity = 0.35;
+  grid.position.set(Math.round(room.centre.x), room.floor, Math.round(room.centre.z));
+  scene.add(grid);
+
+  function makeRenderer() {
+    try {
+      const made = new THREE.WebGLRenderer({ canvas: $("canvas"), alpha: true, antialias: true });
+      made.setPixelRatio(Math.min(devicePixelRatio, 2));
+      return made;
+    } catch {
+      $("hint").textContent = "This browser shows no 3D (WebGL is off). The files can still be downloaded.";
+      return null;
+    }
+  }
+
+  /** Return the middle of everybody's paths, how far from it they come, and the floor. */
+  function roomOf(everybody) {
+    const low = new THREE.Vector3(Infinity, Infinity, Infinity), high = low.clone().negate(), point = new THREE.Vector3();
+    const take = (points, from) => { point.fromArray(points, from); if (Number.isFinite(point.x)) { low.min(point); high.max(point); } };
+    for (const { figures } of everybody) {
+      const figure = figures.find(one => one.isBody) ?? figures[0], points = figure.isBody ? figure.places : figure.all;
+      const margin = figure.isBody ? 0.95 : 0.1;
+      for (let i = 0; i < points.length; i += 3) take(points, i);
+      low.y = Math.min(low.y, high.y - margin);
+    }
+    if (low.x > high.x) { low.set(-1, -1, -1); high.set(1, 1, 1); }
+    high.y += 0.75;
+    const centre = low.clone().add(high).multiplyScalar(0.5);
+    return { centre, reach: Math.max(1, high.distanceTo(low) / 2), floor: low.y };
+  }
+
+  // ---- Drawing -------------------------------------------------------------------------------------------------
+
+  let stale = true;
+  const again = () => { stale = true; };
+  orbit.addEventListener("change", again);
+  new ResizeObserver(() => { renderer?.setSize(stage.clientWidth, stage.clientHeight, false); again(); }).observe(stage);
+
+  /** The photo's own pinhole, widened to the whole stage, in whose middle the photo lies. */
+  function throughPhoto() {
+    const { width, height, focal, principal, stands } = head.camera;
+    const scale = Math.min(stage.clientWidth / width, stage.clientHeight / height), near = 0.05, far = 1000;
+    const left = (stage.clientWidth / scale - width) / -2 - principal[0], top = (stage.clientHeight / scale - height) / -2 - principal[1];
+    const side = near / focal;
+    through.projectionMatrix.makePerspective(left * side, (left + stage.clientWidth / scale) * side,
+      -top * side, -(top + stage.clientHeight / scale) * side, near, far);
+    through.projectionMatrixInverse.copy(through.projectionMatrix).invert();
+    through.matrixAutoUpdate = false;
+    through.matrix.fromArray(stands); through.matrixWorldNeedsUpdate = true;
+    through.updateMatrixWorld(true);
+    return through;
+  }
+
+  function camera() {
+    if (state.view === "photo" && head.camera) return throughPhoto();
+    around.aspect = stage.clientWidth / Math.max(1, stage.clientHeight);
+    around.fov = around.aspect < 1 ? 38 / around.aspect ** 0.6 : 38;
+    around.updateProjectionMatrix(); around.updateMatrixWorld(true);
+    return around;
+  }
+
+  function pose() {
+    for (const person of people) {
+      const own = person.on ? person.places[state.frame] : -1;
+      person.figures.forEach((figure, rank) => figure.show(person.chosen[rank] ? own : -1, state));
+    }
+  }
+
+  function draw() {
+    stale = false;
+    pose();
+    const eye = camera();
+    grid.visible = state.view === "turntable";
+    // The lamp stands over the viewer's left shoulder, wherever the viewer is.
+    lamp.position.setFromMatrixPosition(eye.matrixWorld).add(new THREE.Vector3(-1, 1.4, 0.6).transformDirection(eye.matrixWorld));
+    lamp.target.position.set(0, 0, -1).applyMatrix4(eye.matrixWorld);
+    renderer?.render(scene, eye);
+    label(eye);
+  }
+
+  // ---- Names of joints -------------------------------------------------------------------------------------------
+
+  const shown = () => people.flatMap(person => {
+    const own = person.on ? person.places[state.frame] : -1;
+    return own < 0 ? [] : person.figures.filter((_, rank) => person.chosen[rank]).map(figure => ({ person, figure }));
+  });
+
+  /** Return a figure's joints on the stage, in CSS pixels; null behind the viewer. */
+  function onStage(figure, eye) {
+    const seen = new THREE.Vector3();
+    return figure.joints.names.map((_, j) => {
+      seen.fromArray(figure.points, 3 * j).applyMatrix4(eye.matrixWorldInverse);
+      if (!(seen.z < 0)) return null;
+      seen.applyMatrix4(eye.projectionMatrix);
+      return [(seen.x + 1) / 2 * stage.clientWidth, (1 - seen.y) / 2 * stage.clientHeight];
+    });
+  }
+
+  let pointed = null;
+  function label(eye) {
+    const texts = [], first = new Set();
+    for (const { person, figure } of shown()) {
+      if (state.names ? first.has(person) : !pointed) continue;
+      first.add(person);
+      onStage(figure, eye).forEach((place, j) => {
+        if (!place) return;
+        const near = pointed && Math.hypot(place[0] - pointed[0], place[1] - pointed[1]);
+        if (state.names || near < 18) texts.push({ place, near: near ?? 0, name: figure.joints.names[j].replaceAll("_", " ") });
+      });
+    }
+    const kept = state.names ? texts : texts.sort((a, b) => a.near - b.near).slice(0, 1);
+    const holder = $("labels");
+    while (holder.children.length < kept.length) holder.append(document.createElement("span"));
+    [...holder.children].forEach((each, i) => {
+      each.hidden = i >= kept.length;
+      if (each.hidden) return;
+      each.textContent = kept[i].name;
+      each.style.transform = `translate(${kept[i].place[0]}px, ${kept[i].place[1]}px) translate(6px, -50%)`;
+    });
+  }
+  const point = event => {
+    const box = stage.getBoundingClientRect();
+    pointed = [event.clientX - box.left, event.clientY - box.top]; again();
+  };
+  stage.addEventListener("pointermove", point);
+  stage.addEventListener("pointerdown", point);
+  stage.addEventListener("pointerleave", () => { pointed = null; again(); });
+
+  // ---- Time ----------------------------------------------------------------------------------------------------
+
+  function seek(frame, { clip = true } = {}) {
+    state.frame = Math.max(0, Math.min(count - 1, frame));
+    if (clip) {
+      state.clock = times[state.frame];
+      if (moving) photo.currentTime = state.clock + Math.min(rate / 2, 0.02);
+    }
+    $("scrub").value = state.frame;
+    $("time").textContent = `${times[state.frame].toFixed(2)} s · ${state.frame + 1}/${count}`;
+    stateOfPeople(); again();
+  }
+
+  function frameAt(clock) {
+    let low = 0, high = count - 1;
+    while (low < high) { const middle = (low + high + 1) >> 1; if (times[middle] <= clock + 1e-4) low = middle; else high = middle - 1; }
+    return low;
+  }
+
+  function play(on) {
+    state.playing = on && count > 1;
+    if (moving) { if (state.playing) photo.play().catch(() => {}); else photo.pause(); }
+    $("play").setAttribute("aria-pressed", state.playing);
+    $("play").setAttribute("aria-label", state.playing ? "Pause" : "Play");
+  }
+
+  let last = performance.now();
+  function tick(now) {
+    const passed = Math.min(0.25, (now - last) / 1000);
+    last = now;
+    if (state.playing) {
+      state.clock = moving && !photo.paused ? photo.currentTime : (state.clock + passed) % length;
+      const frame = frameAt(state.clock);
+      if (frame !== state.frame) seek(frame, { clip: false });
+    }
+    orbit.autoRotate = state.turning && state.view === "turntable";
+    orbit.enabled = state.view === "turntable";
+    if (orbit.autoRotate) { orbit.update(passed); again(); }
+    if (stale) draw();
+    requestAnimationFrame(tick);
+  }
+
+  // ---- Switches --------------------------------------------------------------------------------------------------
+
+  function set(name, value) {
+    state[name] = value;
+    document.body.dataset.view = state.view;
+    for (const button of document.querySelectorAll("[data-switch]")) button.setAttribute("aria-pressed", state[button.dataset.switch]);
+    for (const button of document.querySelectorAll("[data-view]:not(body)")) button.setAttribute("aria-pressed", state.view === button.dataset.view);
+    $("canvas").style.touchAction = state.view === "turntable" ? "none" : "auto";
+    again();
+  }
+
+  function make(tag, properties, ...children) {
+    const made = Object.assign(document.createElement(tag), properties);
+    made.append(...children);
+    return made;
+  }
+
+  function listPeople() {
+    people.forEach((person, place) => {
+      const name = people.length > 1 || person.id ? `Person ${person.id}` : "Person";
+      const box = make("input", { type: "checkbox", checked: true, onchange: () => { person.on = box.checked; stateOfPeople(); again(); } });
+      const dot = make("i", { className: "dot" });
+      dot.style.background = person.colour;
+      person.box = box;
+      person.told = make("small", {});
+      const row = make("li", {}, make("label", {}, box, dot, name, person.told));
+      if (person.figures.length > 1) {
+        person.chips = person.figures.map((figure, rank) => {
+          const chip = make("button", { type: "button", className: "chip", onclick: () => choose(person, rank) });
+          return chip;
+        });
+        const all = make("button", { type: "button", className: "chip", textContent: "all",
+          onclick: () => { const on = !person.chosen.every(Boolean); person.chosen = person.chosen.map((_, rank) => on || rank === 0); person.on = true; stateOfPeople(); again(); } });
+        row.append(make("div", { className: "chips", ariaLabel: `Answers for ${name}` }, ...person.chips, all));
+      }
+      $("people").append(row);
+    });
+    if (!people.length) $("people").append(make("li", { textContent: "Nobody was found." }));
+  }
+
+  function choose(person, rank) {
+    person.chosen[rank] = !person.chosen[rank];
+    if (person.chosen.some(Boolean)) person.on = true;
+    stateOfPeople(); again();
+  }
+
+  /** Show the next answer of everybody who has several, alone. */
+  function nextAnswer() {
+    for (const person of people) {
+      const at = person.chosen.indexOf(true);
+      person.chosen = person.chosen.map((_, rank) => rank === (at + 1) % person.chosen.length);
+    }
+    stateOfPeople(); again();
+  }
+
+  function stateOfPeople() {
+    for (const person of people) {
+      if (!person.box) continue;
+      const own = person.places[state.frame];
+      person.box.checked = person.on;
+      person.told.textContent = own < 0 ? "not in this frame" : person.seen[own] ? "" : "bridged";
+      person.chips?.forEach((chip, rank) => {
+        const figure = person.figures[rank], weight = own < 0 ? 0 : figure.weights[own];
+        chip.textContent = `${figure.isBody ? "" : "joints "}${rank + 1} · ${Math.round(100 * weight)} %`;
+        chip.title = `${figure.isBody ? "A body" : "Joints alone"}; the model gives it ${(100 * weight).toFixed(1)} %`;
+        chip.setAttribute("aria-pressed", person.on && person.chosen[rank]);
+      });
+    }
+  }
+
+  function listFiles() {
+    for (const file of head.files ?? []) {
+      const size = file.bytes < 1e6 ? `${Math.max(1, Math.round(file.bytes / 1e3))} KB` : `${(file.bytes / 1e6).toFixed(1)} MB`;
+      const link = make("a", { href: file.href ?? "#", download: file.name }, file.name, make("small", { textContent: size }));
+      if (!file.href) link.onclick = async event => {
+        event.preventDefault();
+        const address = URL.createObjectURL(new Blob([await unpack($(file.element).textContent)]));
+        make("a", { href: address, download: file.name }).click();
+        setTimeout(() => URL.revokeObjectURL(address), 60000);
+      };
+      $("files").append(make("li", {}, link));
+    }
+    $("files-part").hidden = !(head.files ?? []).length;
+  }
+
+  // ---- Buttons and keys --------------------------------------------------------------------------------------------
+
+  for (const button of document.querySelectorAll("[data-switch]")) button.onclick = () => set(button.dataset.switch, !state[button.dataset.switch]);
+  for (const button of document.querySelectorAll("[data-view]:not(body)")) {
+    button.onclick = () => set("view", button.dataset.view);
+    if (button.dataset.view === "photo") button.hidden = !(photo && head.camera);
+  }
+  $("play").onclick = () => play(!state.playing);
+  $("scrub").max = count - 1;
+  $("scrub").oninput = event => { play(false); seek(+event.target.value); };
+  $("opacity").oninput = event => set("opacity", +event.target.value);
+  $("bar").hidden = count < 2;
+  const keys = {
+    " ": () => play(!state.playing), ArrowLeft: () => { play(false); seek(state.frame - 1); },
+    ArrowRight: () => { play(false); seek(state.frame + 1); }, Home: () => seek(0), End: () => seek(count - 1),
+    v: () => { if (photo && head.camera) set("view", state.view === "photo" ? "turntable" : "photo"); },
+    t: () => set("turning", !state.turning), b: () => set("body", !state.body), s: () => set("bones", !state.bones),
+    n: () => set("names", !state.names), h: nextAnswer,
+  };
+  document.addEventListener("keydown", event => {
+    const busy = event.target.closest?.("input, button, a, summary");
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // A slider moves by arrows, and a button is pressed by the space bar, as everywhere.
+    if (busy && (event.key === " " || (event.key.startsWith("Arrow") && busy.type === "range"))) return;
+    const person = people[+event.key - 1];
+    if (person) { person.on = !person.on; stateOfPeople(); again(); }
+    else if (keys[event.key]) keys[event.key]();
+    else return;
+    event.preventDefault();
+  });
+
+  listPeople(); listFiles();
+  $("about").textContent = [`Made by ${head.model}; terms: ${head.terms}.`, ...head.notes].join(" ");
+  if (photo && !moving) photo.alt = head.name;
+  seek(0); set("view", state.view);
+  set("turning", state.view === "turntable" && count < 2 && !matchMedia("(prefers-reduced-motion: reduce)").matches);
+  if (state.view === "turntable" && count > 1) play(true);
+  requestAnimationFrame(tick);
+  // For programs that hold this page.
+  window.monobody = {
+    state, people, seek, set, play,
+    joints: (place, rank) => { draw(); return onStage(people[place].figures[rank], camera()); },
+    vertices: (place, rank, which) => {
+      draw();
+      const body = people[place].figures[rank].body;
+      body.skeleton.update();
+      return which.map(v => body.getVertexPosition(v, new THREE.Vector3()).toArray());
+    },
+  };
+  document.body.dataset.ready = "yes";
+}
+
+startViewer().catch(error => { document.getElementById("hint").textContent = `The page cannot show this: ${error.message}`; throw error; });
