@@ -16,10 +16,13 @@ import numpy as np
 from jaxtyping import Float
 
 from monobody.body.rotation import axis_angle_to_matrix
+from monobody.data.curated_poses import CuratedPoses
 from monobody.data.pose_bank import PoseBank
 
 if TYPE_CHECKING:
     from monobody.body.prior import PosePrior
+
+    Poses = PoseBank | PosePrior | CuratedPoses
 
 _UPPER_BODY = [9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21]
 
@@ -54,9 +57,11 @@ class View:
 
 
 def sample_rotations(
-    poses: "PoseBank | PosePrior", count: int, rng: np.random.Generator, *, held_out: bool
+    poses: "Poses", count: int, rng: np.random.Generator, *, held_out: bool
 ) -> Float[np.ndarray, "n 24 3 3"]:
-    """Draw joint rotations; the root turns the body to the y-up world."""
+    """Draw joint rotations; the root turns the body to the y-up world. Curated poses come as they are, not varied."""
+    if isinstance(poses, CuratedPoses):
+        return to_matrices(poses.sample(count, rng))
     if isinstance(poses, PoseBank):
         drawn = poses.sample(2 * count, rng, held_out=held_out)
         rotations = to_matrices(drawn)
@@ -128,6 +133,13 @@ def root_in_camera(root_world: Float[np.ndarray, "3 3"], view: View) -> Float[np
         flat = facing if abs(facing[1]) < 0.8 else -math.copysign(1, facing[1]) * root_world[:, 1]
         turn = rotation_y(view.heading_rad - math.atan2(flat[0], flat[2]))
     return (view.world_from_camera.T @ turn @ root_world).astype(np.float32)
+
+
+def sample_shapes(poses: "Poses", count: int, rng: np.random.Generator) -> Float[np.ndarray, "n 10"]:
+    """Draw the shape coefficients of people who take these poses."""
+    if isinstance(poses, CuratedPoses):
+        return poses.sample_betas(count, rng)
+    return np.stack([sample_betas(rng) for _ in range(count)])
 
 
 def sample_betas(rng: np.random.Generator, *batch: int) -> Float[np.ndarray, "*batch 10"]:

@@ -23,16 +23,15 @@ from monobody.body.assets import BodyData, load_body_data
 from monobody.data.exposure import LINEAR, decode, encoded, lay_over
 from monobody.data.figure import Figure, FigurePainter
 from monobody.data.known import SyntheticSample, labelled, to_axis_angle
-from monobody.data.pose_bank import PoseBank
 from monobody.data.region import region_from_joints
 from monobody.data.scenery import occlude, sample_background
 from monobody.data.skinning import SkinnedBody, skin
-from monobody.data.staging import View, root_in_camera, sample_betas, sample_rotations, sample_view
+from monobody.data.staging import View, root_in_camera, sample_rotations, sample_shapes, sample_view
 from monobody.data.textures import Textures
 from monobody.data.wardrobe import sample_garments, sample_outfit, sample_skin_gain, under_garments
 
 if TYPE_CHECKING:
-    from monobody.body.prior import PosePrior
+    from monobody.data.staging import Poses
 
 BLOCK = 16
 _NEAREST_M = 0.35
@@ -85,7 +84,7 @@ class SyntheticPeople:
     def __init__(
         self,
         seed: int = 0,
-        poses: "PoseBank | PosePrior | None" = None,
+        poses: "Poses | None" = None,
         textures: str | Path | Textures | None = None,
         *,
         setting: Setting = TRAINING,
@@ -98,7 +97,7 @@ class SyntheticPeople:
 
         Args:
             seed: names the stream.
-            poses: a pose bank; the shipped prior where left out.
+            poses: a pose bank or the curated poses; the shipped prior where left out.
             textures: folder of textures, or textures already read; procedural ones where left out.
             setting: size and richness of the pictures.
             held_out: take poses and textures that are never trained on.
@@ -151,7 +150,7 @@ class SyntheticPeople:
     def _make_block(self, number: int) -> _Block:
         rng = np.random.default_rng([self.seed, 2 + int(self.held_out), number])
         rotations = sample_rotations(self.poses, BLOCK, rng, held_out=self.held_out)
-        betas = np.stack([sample_betas(rng) for _ in range(BLOCK)])
+        betas = sample_shapes(self.poses, BLOCK, rng)
         rootless = rotations.copy()
         rootless[:, 0] = np.eye(3)
         transforms = self.body.transforms(rootless, betas)

@@ -29,15 +29,14 @@ from monobody.data.paint_torch import Fragments, layers_at, material, reflected
 from monobody.data.region import DROP, MARGIN, REACH, TRUNK
 from monobody.data.sample import Augment
 from monobody.data.skinning import vertex_normals
-from monobody.data.staging import root_in_camera, sample_betas, sample_rotations, sample_view
+from monobody.data.staging import root_in_camera, sample_rotations, sample_shapes, sample_view
 from monobody.data.textures import Textures
 from monobody.data.wardrobe import HAIR, HAIR_BACK, sample_outfit, sample_skin_gain
 from monobody.render import shade_torch
 from monobody.render.raster_torch import attributes_at, visible_triangles
 
 if TYPE_CHECKING:
-    from monobody.body.prior import PosePrior
-    from monobody.data.pose_bank import PoseBank
+    from monobody.data.staging import Poses
 
 BACKGROUND_SIZE = 384
 _OUTFIT = ("cuts", "pattern", "colour", "scale", "tile", "grain", "thickness_m", "folds")
@@ -48,7 +47,7 @@ class TorchPeople:
 
     def __init__(
         self,
-        poses: "PoseBank | PosePrior",
+        poses: "Poses",
         textures: Textures,
         *,
         device: str | torch.device = "cuda",
@@ -62,7 +61,7 @@ class TorchPeople:
         """Put body and textures on the device.
 
         Args:
-            poses: pose bank, or the shipped prior.
+            poses: a pose bank, the curated poses, or the shipped prior.
             textures: as read by ``Textures.load``.
             device: where pictures are drawn.
             size: side of the pictures, pixels.
@@ -109,7 +108,7 @@ class TorchPeople:
             row = {name: getattr(outfit, name) for name in _OUTFIT}
             row |= {
                 "rotations": rotations[index],
-                "betas": sample_betas(rng),
+                "betas": sample_shapes(self.poses, 1, rng)[0],
                 "world_from_camera": view.world_from_camera,
                 "distance_m": view.distance_m,
                 "irradiance": light.irradiance,
