@@ -1,6 +1,6 @@
 """Files of predictions: what is written is read again, and what cannot be right is refused in one sentence."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from monobody.errors import UserError
 from monobody.evaluate.predictions import (
     Predictions,
     as_joints,
+    behind_camera,
     ensure_of,
     joined,
     read_predictions,
@@ -109,12 +110,12 @@ SPOILT: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "millimetres": ({"joints_cam_m": everything()["joints_cam_m"] * 1000}, "m large .*: give metres, not millimetres"),
     "joints behind the camera": (
-        {"joints_cam_m": everything()["joints_cam_m"] - np.array([0, 0, 20])},
-        r'by joints_cam_m "S9/Walking.000000" stands behind the camera \(z = -1\d',
+        {"joints_cam_m": everything()["joints_cam_m"] - np.array([0, 0, 20]), "made_with": ""},
+        r'by joints_cam_m 3 of 3 people stand behind the camera, "S9/Walking.000000" at z = -1\d',
     ),
     "bodies behind the camera": (
-        {"translation_m": np.tile([0.0, 0.0, -3.0], (N, H, 1))},
-        r'by translation_m "S9/Walking.000000" stands behind the camera \(z = -3 m\)',
+        {"translation_m": np.tile([0.0, 0.0, -3.0], (N, H, 1)), "made_with": ""},
+        r'by translation_m 3 of 3 people stand behind the camera, "S9/Walking.000000" at z = -3 m',
     ),
 }
 
@@ -128,6 +129,19 @@ def test_what_cannot_be_right_is_refused(what: str, tmp_path: Path) -> None:
         read_predictions(tmp_path / "p.npz")
     assert str(refused.value).startswith(str(tmp_path / "p.npz"))
     assert "\n" not in str(refused.value)
+
+
+def test_one_person_behind_the_camera_stops_nothing(tmp_path: Path) -> None:
+    """A network's monster is measured; so is a last lot of nobody else, which says that it is the network's."""
+    content = everything() | {"made_with": ""}
+    content["translation_m"] = np.tile([0.0, 0.0, 3.0], (N, H, 1))
+    content["translation_m"][1, 0, 2] = -2
+    write_predictions(Predictions(**content), tmp_path / "p.npz")
+    read = read_predictions(tmp_path / "p.npz")
+    assert behind_camera(read) == 1
+    ours = replace(read, made_with="digest").of(slice(1, 2))
+    write_predictions(ours, tmp_path / "lot.npz")
+    assert behind_camera(read_predictions(tmp_path / "lot.npz")) == 1
 
 
 @pytest.mark.parametrize("lost", ["names", "joint_set"])

@@ -161,6 +161,19 @@ def test_several_hypotheses_have_three_rows(lsp: Path, answers: Predictions, tmp
     assert rows["best per joint"]["numbers"].get("parts_accuracy") is None
 
 
+def test_somebody_behind_the_camera_is_drawn_nowhere(lsp: Path, answers: Predictions, tmp_path: Path) -> None:
+    assert answers.translation_m is not None
+    translation_m = answers.translation_m.copy()
+    translation_m[1, 0, 2] = -4
+    code, report = run(lsp, replace(answers, translation_m=translation_m), tmp_path, "--partial")
+    assert code == 0
+    assert report["facts"]["behind_the_camera"] == 1
+    whole = run(lsp, answers, tmp_path, "--partial")[1]
+    assert "behind_the_camera" not in whole["facts"]
+    fg = [each["rows"][0]["numbers"]["fg_f1"] for each in (report, whole)]
+    assert 0 < fg[0] < fg[1]
+
+
 def test_a_model_s_time_is_measured_and_a_file_has_none(lsp: Path, answers: Predictions, tmp_path: Path) -> None:
     _, report = run(lsp, answers, tmp_path, "--partial")
     assert report["rows"][0]["numbers"]["seconds_a_person"] is None

@@ -190,7 +190,7 @@ def ensure_sound(predictions: Predictions, source: str) -> None:
     Raises:
         UserError: an unknown joint set, arrays of other shapes, nobody's answers, numbers that are not finite, weights
             that do not add up to 1, rotations that are none or mirror, bodies without saying which body's, focal
-            lengths that are none, people behind the camera, or lengths that are not metres.
+            lengths that are none, somebody's file with most people behind the camera, or lengths that are not metres.
     """
     if predictions.joint_set not in HUMAN_SETS:
         known = ", ".join(HUMAN_SETS)
@@ -234,8 +234,11 @@ def ensure_sound(predictions: Predictions, source: str) -> None:
 
 
 def _ensure_before_camera(predictions: Predictions, source: str) -> None:
-    """Make sure that people are of people's size, in metres, and stand where a camera can see them."""
-    focal_px, joints_m, translation_m = predictions.focal_px, predictions.joints_cam_m, predictions.translation_m
+    """Make sure that people are of people's size, in metres, and that most stand where a camera can see them.
+
+    A single one behind the camera is a network's mistake, most of them are another convention.
+    """
+    focal_px, joints_m = predictions.focal_px, predictions.joints_cam_m
     if focal_px is not None and (focal_px <= 0).any():
         person = int((focal_px <= 0).argmax())
         raise UserError(
@@ -248,17 +251,32 @@ def _ensure_before_camera(predictions: Predictions, source: str) -> None:
                 f"{source}: in joints_cam_m people are {size_m:,.0f} m large (the median): give metres, not "
                 "millimetres."
             )
+    if predictions.made_with:
+        return  # A network of ours may put somebody there, and is measured by it.
+    for name, depth_m in _depths_m(predictions).items():
+        behind = (depth_m <= 0).any(1)
+        if 2 * behind.sum() > len(behind):
+            person = int(behind.argmax())
+            raise UserError(
+                f"{source}: by {name} {behind.sum():,} of {len(behind):,} people stand behind the camera, "
+                f'"{predictions.names[person]}" at z = {depth_m[person].min():.3g} m: z points away from it.'
+            )
+
+
+def behind_camera(predictions: Predictions) -> int:
+    """Return how many people have an answer that stands behind the camera; they are measured like all others."""
+    behind = [(depth_m <= 0).any(1) for depth_m in _depths_m(predictions).values()]
+    return int(np.any(behind, axis=0).sum()) if behind else 0
+
+
+def _depths_m(predictions: Predictions) -> dict[str, Float[np.ndarray, "n h"]]:
+    """Return how far people stand before the camera, by the arrays that say so."""
+    joints_m, translation_m = predictions.joints_cam_m, predictions.translation_m
     depths_m = {} if translation_m is None else {"translation_m": translation_m[..., 2]}
     if joints_m is not None and predictions.absolute:
         # Of the whole person: a hand may well be beside or behind a near camera.
         depths_m["joints_cam_m"] = joints_m[..., 2].mean(-1)
-    for name, depth_m in depths_m.items():
-        if (depth_m <= 0).any():
-            person = int((depth_m <= 0).any(1).argmax())
-            raise UserError(
-                f'{source}: by {name} "{predictions.names[person]}" stands behind the camera (z = '
-                f"{depth_m[person].min():.3g} m): z points away from it."
-            )
+    return depths_m
 
 
 def _text(array: np.ndarray, path: Path, name: str) -> str:

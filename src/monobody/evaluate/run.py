@@ -14,7 +14,7 @@ from typing import Any
 from monobody.body.model import Body
 from monobody.errors import UserError
 from monobody.evaluate.people import first
-from monobody.evaluate.predictions import Predictions, ensure_of, ensure_sound, read_predictions
+from monobody.evaluate.predictions import Predictions, behind_camera, ensure_of, ensure_sound, read_predictions
 from monobody.evaluate.protocol import EvaluationSet, Protocol, Result
 from monobody.evaluate.protocols import find_protocol
 from monobody.evaluate.report import to_json, write_report
@@ -87,6 +87,8 @@ def evaluate(
         result = replace(
             result, rows=tuple(replace(row, numbers={**row.numbers, SECONDS: taken}) for row in result.rows)
         )
+    if behind := behind_camera(given):
+        facts["behind_the_camera"] = behind
     facts = dict(result.facts) | facts | {"seconds": round(time.perf_counter() - began, 1)}
     by_file = None if isinstance(predictions, Predictions) else predictions
     told = {"variant": variant, "root": root, "model": model, "predictions": by_file, "body": body, "limit": limit}
