@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,12 @@ class Picture:
     """What a user should know of how the file was read."""
 
 
-def read_image(path: str | Path) -> Picture:
+def read_image(path: str | Path, content: bytes | None = None) -> Picture:
     """Read a photo: turned upright as EXIF says, transparency over white, the first frame of several.
+
+    Args:
+        path: the file; or what to call the picture,
+        content: where its bytes are at hand already.
 
     Raises:
         UserError: the file is missing, empty, damaged, no picture, too large or too small.
@@ -47,11 +52,14 @@ def read_image(path: str | Path) -> Picture:
     from PIL import Image, UnidentifiedImageError
 
     path = Path(path)
-    _check_file(path)
+    if content is None:
+        _check_file(path)
+    elif not content:
+        raise UserError(f"{path} is empty (0 bytes): copy or download it again.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures; MAX_PIXELS decides.
-            with Image.open(path) as image:
+            with Image.open(path if content is None else BytesIO(content)) as image:
                 return _decode(image, path)
     except UserError:
         raise

@@ -8,13 +8,14 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from monobody.cli.exits import OK, PARTLY, REFUSED
 from monobody.cli.folders import ensure_writable
+from monobody.errors import UserError
 
 if TYPE_CHECKING:
     from monobody.predict.batch import Outcome
 
 
 def predict(
-    pictures: Annotated[Positional[tuple[str, ...]], arg(metavar="PHOTO|FOLDER|GLOB")],
+    pictures: Annotated[Positional[tuple[str, ...]], arg(metavar="PHOTO|VIDEO|FOLDER|GLOB|TAR|WEBCAM")],
     *,
     out: Annotated[Path, arg(aliases=["-o"])] = Path("out"),
     save: str = "overlay,glb,json",
@@ -27,13 +28,21 @@ def predict(
     refine: bool = False,
     device: str = "auto",
     overwrite: bool = False,
+    smooth: float | None = None,
+    every: int | None = None,
+    seconds: float | None = None,
+    fps: float | None = None,
+    foot_lock: bool = False,
+    workers: int = 0,
+    pack: int = 0,
+    engine: str = "processes",
 ) -> int:
-    """Predict the bodies of everybody in photos; write overlays, meshes, numbers.
+    """Predict the bodies of everybody in photos or videos; write overlays, meshes, animations, numbers.
 
     Args:
-        pictures: Photos, folders of photos, or quoted patterns.
+        pictures: Photos, videos, folders of photos, quoted patterns, tars (WebDataset), or the number of a webcam.
         out: Folder for the results.
-        save: What to write, any of overlay,side,glb,obj,npz,json.
+        save: What to write, any of overlay,side,glb,obj,npz,json; of videos also turntable,sheet,fbx,bvh,csv,smpl.
         model: A name from `monobody models`, or a weights file.
         body: The body file that the model was trained with, where that is not the shipped one.
         box: Where a person is, in pixels of the upright picture, instead of looking; may be given several times.
@@ -43,11 +52,42 @@ def predict(
         refine: Fit the bodies to the landmarks that the detector found.
         device: auto, cpu, cuda, cuda:1, ...
         overwrite: Do pictures again that have all their results already.
+        smooth: Of a video: seconds over which motion is smoothed, 0 not at all; 0.1 where left out.
+        every: Of a video: look for people in every so manieth frame, and follow them in between; 12 where left out.
+        seconds: Of a video or webcam: no more than this.
+        fps: Frames in a second of a folder of frames, which is then a clip.
+        foot_lock: Of a video: hold feet where they stand.
+        workers: Processes that share very many pictures, with a manifest; a run that was killed goes on.
+        pack: Results into tars, so many pictures to each, in place of single files.
+        engine: Where workers run: processes (of this machine), or ray (the machines of a Ray cluster).
     """
+    from monobody.cli.clips import ClipChoices, clips_among, predict_clips
+
+    choices = ClipChoices(smooth=smooth, every=every, seconds=seconds, fps=fps, foot_lock=foot_lock)
+    if clips_among(pictures, choices):
+        if box or workers or pack:
+            raise UserError("--box, --workers and --pack are for photos: leave them out for videos.")
+        from monobody.predict.predictor import load
+
+        return predict_clips(
+            pictures, out, save, lambda: load(model, device=device, body=body), choices,
+            detector=detector, focal_px=focal_px, fov_deg=fov, refine=refine,
+        )  # fmt: skip
     from monobody.predict.batch import collect_jobs, parse_box, parse_kinds, run_jobs
+    from monobody.predict.many import has_tars
     from monobody.predict.progress import Progress
 
     kinds, boxes = parse_kinds(save), [parse_box(text) for text in box] or None
+    if workers or pack or engine != "processes" or has_tars(pictures):
+        from monobody.cli.many import in_full, predict_many, threads_of_each
+        from monobody.predict.many import Settings
+
+        settings = Settings(
+            out=in_full(out), kinds=kinds, packed=bool(pack), model=model and in_full(model), body=body and in_full(body),
+            boxes=None if boxes is None else tuple(boxes), detector=in_full(detector), focal_px=focal_px, fov_deg=fov,
+            refine=refine, device=device, threads=threads_of_each(workers),
+        )  # fmt: skip
+        return predict_many(pictures, settings, workers=workers, pack=pack, engine=engine, overwrite=overwrite)
     jobs = collect_jobs(pictures, out)
     ensure_writable(out)
     from monobody.predict.detect import PeopleFile, find_detector

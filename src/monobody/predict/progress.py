@@ -41,3 +41,8 @@ class Progress:
             return
         self._bar.console.print(news, markup=False, highlight=False)
         self._bar.advance(self._task)
+
+    def skip(self, steps: int) -> None:
+        """Advance by steps that were done before."""
+        if self._bar is not None:
+            self._bar.advance(self._task, steps)

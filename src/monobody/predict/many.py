@@ -1,0 +1,362 @@
+"""Very many pictures: from files and tars, by several workers, into files or tars, going on where a run was killed.
+
+The pictures are cut into units: one picture each where results are files, as many as a tar takes where they are packed.
+Workers make results under temporary or final names, whole each; this process alone names tars and writes the manifest
+(`predict/manifest.py`). So a picture counts as done after its results are in place, once, whoever is killed when.
+"""
+
+import io
+import os
+import re
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monobody.errors import UserError
+from monobody.predict.batch import OUTPUTS, PICTURE_SUFFIXES, collect_jobs, save
+from monobody.predict.manifest import Manifest, Record, locked
+from monobody.predict.tars import Member, pictures_in, read_member, safe_name
+
+SHOWN = 10
+"""So many failures are printed; the manifest has all."""
+_LEFTOVER = re.compile(
+    rf"\.(part-|.*({'|'.join(re.escape(ending) for ending in OUTPUTS.values())})\.)[a-z0-9_]{{8}}(\.\w+)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One picture, and what its results are called."""
+
+    picture: str
+    """The file, in full; or the tar, a slash, and the name in it."""
+    name: str
+    tar: str | None = None
+    member: Member | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What decides the results, in plain values that go to other processes and machines."""
+
+    out: str
+    kinds: tuple[str, ...]
+    packed: bool = False
+    model: str | None = None
+    body: str | None = None
+    boxes: tuple[tuple[float, ...], ...] | None = None
+    detector: str = "blazepose"
+    focal_px: float | None = None
+    fov_deg: float | None = None
+    refine: bool = False
+    device: str = "auto"
+    threads: int = 1
+    """Of each worker."""
+
+    def start(self) -> "Worker":
+        """Load the model; called in every worker."""
+        return Worker(self)
+
+    def run(self) -> Record:
+        """Return what a folder's manifest says of its run."""
+        from monobody.files import sha256_of
+        from monobody.hub import DEFAULT_MODEL, find_weights
+
+        model = self.model or DEFAULT_MODEL
+        weights = None if model == "mean-pose" else sha256_of(find_weights(model))
+        rest = {key: value for key, value in asdict(self).items() if key not in ("out", "device", "threads", "model")}
+        return {"model": model, "weights": weights, **rest, "kinds": list(self.kinds)} | {
+            "boxes": self.boxes and [list(box) for box in self.boxes]
+        }
+
+
+class Worker:
+    """Predicts the pictures of a unit and writes their results."""
+
+    def __init__(self, settings: Settings) -> None:
+        for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+            os.environ.setdefault(variable, str(settings.threads))
+        from monobody.predict.detect import find_detector
+        from monobody.predict.predictor import choose_camera, load
+
+        choose_camera(1, 1, focal_px=settings.focal_px, fov_deg=settings.fov_deg)  # Refuses impossible numbers.
+        self._settings = settings
+        self._detector = find_detector(settings.detector)
+        self._predictor = load(settings.model, device=settings.device, body=settings.body)
+
+    def __call__(
+        self,
+        unit: Sequence[Task],
+        left_out: frozenset[int] = frozenset(),
+        begin: Callable[[int], None] = lambda i: None,
+    ) -> tuple[str | None, list[Record]]:
+        """Return the temporary name of the unit's tar, where there is one, and a record of each picture."""
+        if not self._settings.packed:
+            return None, [self._do(task, place, left_out, begin, None) for place, task in enumerate(unit)]
+        path = _temporary_tar(Path(self._settings.out))
+        try:
+            with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+                records = [self._do(task, place, left_out, begin, tar) for place, task in enumerate(unit)]
+        except BaseException as error:
+            path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise UserError(f"Cannot write {path}: {error.strerror or error}. Free space and run again.") from error
+            raise
+        if not any(record.get("people") for record in records):
+            path.unlink()
+            return None, records
+        return str(path), records
+
+    def _do(
+        self,
+        task: Task,
+        place: int,
+        left_out: frozenset[int],
+        begin: Callable[[int], None],
+        tar: tarfile.TarFile | None,
+    ) -> Record:
+        begin(place)
+        record: Record = {"picture": task.picture, "name": task.name}
+        if place in left_out:
+            return record | {"failed": "worker processes died over it, most likely for want of memory."}
+        try:
+            scene = self._predict(task)
+        except (UserError, MemoryError) as error:
+            return record | {"failed": str(error) or "there is not enough memory for it."}
+        except Exception as error:  # One strange picture must not end a run over a hundred thousand.
+            return record | {"failed": f"unexpected {type(error).__name__}: {error}"}
+        if scene.people and tar is None:
+            for kind in self._settings.kinds:
+                save(scene, kind, Path(self._settings.out) / f"{task.name}{OUTPUTS[kind]}")
+        elif scene.people and tar is not None:
+            _pack(scene, self._settings.kinds, task.name, tar)
+        return record | {"people": len(scene.people)}
+
+    def _predict(self, task: Task) -> Any:
+        from monobody.image import read_image
+
+        settings = self._settings
+        content = read_member(Path(task.tar), task.member) if task.tar and task.member else None
+        return self._predictor(
+            read_image(task.picture, content),
+            boxes=settings.boxes,
+            detector=self._detector,
+            focal_px=settings.focal_px,
+            fov_deg=settings.fov_deg,
+            refine=settings.refine,
+        )
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a run's pictures."""
+
+    done: int = 0
+    before: int = 0
+    empty: int = 0
+    failed: int = 0
+    failures: list[str] = field(default_factory=list)
+    """The first ones, a sentence each."""
+
+    def count(self, record: Record) -> str:
+        """Count a picture and return its news."""
+        if "failed" in record:
+            self.failed += 1
+            if len(self.failures) < SHOWN:
+                named = record["picture"] in record["failed"]
+                self.failures.append(record["failed"] if named else f"{record['picture']}: {record['failed']}")
+            return "cannot be done"
+        self.empty += not record["people"]
+        self.done += bool(record["people"])
+        return f"{record['people']} {'person' if record['people'] == 1 else 'people'}"
+
+
+Engine = Callable[[Settings, Sequence[Sequence[Task]], int], Iterable[tuple[str | None, list[Record]]]]
+"""Yields what becomes of each unit, given how many workers there may be."""
+
+
+def on_this_machine(
+    settings: Settings, units: Sequence[Sequence[Task]], workers: int
+) -> Iterator[tuple[str | None, list[Record]]]:
+    """Do the units in processes of this machine."""
+    from monobody.predict.pool import run_units
+
+    return run_units(settings.start, units, workers=workers)
+
+
+def run_many(
+    tasks: Sequence[Task],
+    settings: Settings,
+    *,
+    workers: int,
+    pack: int = 0,
+    overwrite: bool = False,
+    engine: Engine = on_this_machine,
+    report: Callable[[str], None] = lambda news: None,
+    skipped: Callable[[int], None] = lambda count: None,
+) -> Tally:
+    """Do what of the pictures is not done yet.
+
+    Args:
+        tasks: the pictures.
+        settings: how.
+        workers: how many processes.
+        pack: pictures to a tar of results; 0 for files of their own.
+        overwrite: do everything again.
+        engine: where the work is done.
+        report: told a line for each picture that is done now, and
+        skipped: how many were done before.
+
+    Raises:
+        UserError: the folder holds another run's results or one is at work in it, the disk is full, or workers die
+            whatever they do. What was finished is kept.
+    """
+    out, tally = Path(settings.out), Tally()
+    endings = [] if settings.packed else [OUTPUTS[kind] for kind in settings.kinds]
+    with locked(out):
+        manifest = Manifest(out, settings.run(), endings=endings, overwrite=overwrite)
+        try:
+            todo = _not_done(tasks, manifest.done, out)
+            tally.before = len(tasks) - len(todo)
+            skipped(tally.before)
+            folders = {out} | {(out / task.name).parent for task in tasks}
+            _sweep(folders)
+            size = pack or 1
+            units = [todo[start : start + size] for start in range(0, len(todo), size)]
+            for tar, records in engine(settings, units, workers):
+                if tar is None:
+                    manifest.add(records)
+                else:
+                    manifest.add_tar(Path(tar), records)
+                for record in records:
+                    report(f"{record['picture']}: {tally.count(record)}")
+        finally:
+            manifest.close()
+            _sweep({out})
+    return tally
+
+
+def collect_tasks(sources: Sequence[str], out: Path, *, packed: bool = False) -> tuple[list[Task], list[str]]:
+    """Return the pictures that files, folders, patterns and tars name, and what to tell of them.
+
+    Results of a tar's pictures go into a folder of the tar's name; in a tar of results this is part of their keys.
+    Names of ``packed`` results are WebDataset's keys and so have no dots.
+
+    Raises:
+        UserError: as `batch.collect_jobs` and `tars.pictures_in`; a tar is given twice.
+    """
+    tars: dict[Path, None] = {}
+    others: list[str] = []
+    for source in sources:
+        found = _tars(source)
+        tars |= dict.fromkeys(found)
+        if not found or (Path(source).is_dir() and _holds_pictures(Path(source))):
+            others.append(source)
+    names: set[str] = set()
+    tasks = []
+    for job in collect_jobs(others, out) if others or not tars else []:
+        tasks.append(Task(str(job.picture.resolve()), _unique(_without_dots(job.name, packed), names)))
+    notes, folders, labels = [], set(), set()
+    for path in tars:
+        folder = _unique(_without_dots(path.name.removesuffix(".tar"), packed), folders)
+        members, left_out = pictures_in(path, PICTURE_SUFFIXES)
+        if left_out:
+            notes.append(f"{path}: {left_out} pictures that belong to another of the same key are left out")
+        for member in members:
+            name = _unique(f"{folder}/{_without_dots(_without_suffix(member.member), packed)}", names)
+            label = _unique(f"{path.resolve()}/{_printable(member.member)}", labels)  # A tar may name two files alike.
+            tasks.append(Task(label, name, str(path.resolve()), member))
+    return tasks, notes
+
+
+def has_tars(sources: Sequence[str]) -> bool:
+    """Tell whether any source is a tar, or a folder or pattern of tars."""
+    return any(_tars(source) for source in sources)
+
+
+def _tars(source: str) -> list[Path]:
+    import glob
+
+    path = Path(source)
+    if path.is_dir():
+        return sorted(item for item in path.glob("*.tar") if item.is_file())
+    if path.exists() or not glob.has_magic(source):
+        return [path] if re.search(r"\.(tar|tgz|tar\.\w+)$", source.lower()) else []
+    return sorted(Path(match) for match in glob.glob(source, recursive=True) if match.endswith(".tar"))
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(item.suffix.lower() in PICTURE_SUFFIXES for item in folder.iterdir())
+
+
+def _without_dots(name: str, packed: bool) -> str:
+    return safe_name(name).replace(".", "_") if packed else safe_name(name)
+
+
+def _printable(member: str) -> str:
+    """Return a name from a tar as it may be shown: no escape sequences for the terminal."""
+    return "".join(sign if sign.isprintable() else "?" for sign in member.removeprefix("./"))
+
+
+def _without_suffix(member: str) -> str:
+    return member[: len(member) - len(Path(member).suffix)]
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """Return a name that is not taken yet, numbered if need be, and take it. Some file systems do not tell A from a."""
+    number, chosen = 2, name
+    while chosen.lower() in taken:
+        chosen, number = f"{name}-{number}", number + 1
+    taken.add(chosen.lower())
+    return chosen
+
+
+def _not_done(tasks: Sequence[Task], done: dict[str, str], out: Path) -> list[Task]:
+    owner = {name.lower(): picture for picture, name in done.items()}
+    todo = []
+    for task in tasks:
+        if done.get(task.picture) == task.name:
+            continue
+        if task.picture in done or task.name.lower() in owner:
+            whose = done.get(task.picture) or owner[task.name.lower()]
+            raise UserError(
+                f"{out} has results called {task.name if task.picture not in done else whose} already, of another "
+                f"picture or list of pictures than {task.picture}: choose another folder with -o."
+            )
+        todo.append(task)
+    return todo
+
+
+def _temporary_tar(out: Path) -> Path:
+    try:
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix=".tar", dir=out)
+    except OSError as error:
+        raise UserError(f"Cannot write into {out}: {error.strerror or error}. Free space and run again.") from error
+    os.close(handle)
+    umask = os.umask(0)
+    os.umask(umask)
+    Path(name).chmod(0o666 & ~umask)
+    return Path(name)
+
+
+def _pack(scene: Any, kinds: Sequence[str], name: str, tar: tarfile.TarFile) -> None:
+    """Add a picture's results to a tar as KEY.json, KEY.glb, KEY.overlay.png."""
+    with tempfile.TemporaryDirectory(prefix="monobody-") as folder:
+        for kind in kinds:
+            save(scene, kind, Path(folder) / f"x{OUTPUTS[kind]}")
+        for path in sorted(Path(folder).iterdir()):
+            entry = tarfile.TarInfo(f"{name}.{path.name.removeprefix('x').lstrip('._-')}")
+            content = path.read_bytes()
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+
+
+def _sweep(folders: Iterable[Path]) -> None:
+    """Remove the temporary files that killed writers left."""
+    for folder in folders:
+        for path in folder.glob(".*") if folder.is_dir() else ():
+            if _LEFTOVER.fullmatch(path.name) and path.is_file():
+                path.unlink(missing_ok=True)
