@@ -60,8 +60,8 @@ def _levels(parents: tuple[int, ...]) -> tuple[list[int], list[tuple[list[int], 
     return [flat.index(joint) for joint in range(len(parents))], levels
 
 
-def pose_features(rotations: Float[Tensor, "*b 24 3 3"]) -> Float[Tensor, "*b 207"]:
-    """Return R - I of joints 1..23, flattened row-major: what SMPL's pose correctives are factors of."""
+def pose_features(rotations: Float[Tensor, "*b J 3 3"]) -> Float[Tensor, "*b P"]:
+    """Return R - I of all joints but the root, flattened row-major: what SMPL's pose correctives are factors of."""
     identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
     return (rotations[..., 1:, :, :] - identity).flatten(-3)
 

@@ -23,7 +23,7 @@ class Identity:
     """A person at rest in T-pose: what depends on the shape alone."""
 
     vertices_m: Float[Tensor, "*b V 3"]
-    joints_m: Float[Tensor, "*b 24 3"]
+    joints_m: Float[Tensor, "*b J 3"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,21 +31,24 @@ class Posed:
     """A posed person, in the frame in which the root's rotation was given; the pelvis stays where it rests."""
 
     vertices_m: Float[Tensor, "*b V 3"]
-    joints_m: Float[Tensor, "*b 24 3"]
-    transforms: Float[Tensor, "*b 24 4 4"]
+    joints_m: Float[Tensor, "*b J 3"]
+    transforms: Float[Tensor, "*b J 4 4"]
     """Takes a point of the resting body, moved with joint j alone, to its posed place."""
 
 
 class Body(nn.Module):
-    """A body in SMPL's format as a differentiable function without trainable parameters."""
+    """A body in SMPL's format as a differentiable function without trainable parameters.
+
+    A person has J = 24 joints and B = 10 shape coefficients, an animal its own numbers of both.
+    """
 
     faces: Int[Tensor, "F 3"]
     template: Float[Tensor, "V 3"]
-    shapedirs: Float[Tensor, "10 V*3"]
-    joint_template: Float[Tensor, "24 3"]
-    joint_shapedirs: Float[Tensor, "10 24*3"]
-    posedirs: Float[Tensor, "207 3*V"]
-    weights: Float[Tensor, "24 V"]
+    shapedirs: Float[Tensor, "B V*3"]
+    joint_template: Float[Tensor, "J 3"]
+    joint_shapedirs: Float[Tensor, "B J*3"]
+    posedirs: Float[Tensor, "P 3*V"]
+    weights: Float[Tensor, "J V"]
 
     def __init__(self, data: BodyData) -> None:
         super().__init__()
@@ -66,20 +69,20 @@ class Body(nn.Module):
         self._regressors: dict[tuple[str, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
     @classmethod
-    def load(cls, path: str | Path | None = None) -> "Body":
-        """Load a SMPL .npz or .pkl file, or the shipped body.
+    def load(cls, path: str | Path | None = None, *, animals: bool = False) -> "Body":
+        """Load a SMPL .npz or .pkl file, or the shipped body; with ``animals`` SMAL's too.
 
         Raises:
             UserError: the file is not a usable body.
         """
-        return cls(load_body_data(path))
+        return cls(load_body_data(path, animals=animals))
 
     @property
     def digest(self) -> str:
         """What a checkpoint remembers of the body that it was trained with."""
         return self.data.digest
 
-    def identity(self, betas: Float[Tensor, "*b 10"]) -> Identity:
+    def identity(self, betas: Float[Tensor, "*b B"]) -> Identity:
         """Return the resting vertices and joints of a shape; its unit is one standard deviation."""
         return Identity(
             vertices_m=self.template + (betas @ self.shapedirs).unflatten(-1, (-1, 3)),
@@ -88,8 +91,8 @@ class Body(nn.Module):
 
     def forward(
         self,
-        rotations: Float[Tensor, "*b 24 3 3"],
-        betas: Float[Tensor, "*b 10"] | None = None,
+        rotations: Float[Tensor, "*b J 3 3"],
+        betas: Float[Tensor, "*b B"] | None = None,
         identity: Identity | None = None,
     ) -> Posed:
         """Pose a body by the rotation of every joint relative to its parent.
@@ -98,20 +101,21 @@ class Body(nn.Module):
         for the mean shape.
         """
         if identity is None:
-            identity = self.identity(self.template.new_zeros(10) if betas is None else betas)
+            identity = self.identity(self.template.new_zeros(len(self.shapedirs)) if betas is None else betas)
         batch = torch.broadcast_shapes(rotations.shape[:-3], identity.joints_m.shape[:-2])
-        rotations = rotations.expand(*batch, 24, 3, 3)
-        rest_joints = identity.joints_m.expand(*batch, 24, 3)
+        count = len(self.parents)
+        rotations = rotations.expand(*batch, count, 3, 3)
+        rest_joints = identity.joints_m.expand(*batch, count, 3)
         orientations, joints = forward_kinematics(rotations, rest_joints, self.parents)
         shifts = joints - (orientations @ rest_joints[..., None]).squeeze(-1)
         corrections = (pose_features(rotations) @ self.posedirs).unflatten(-1, (3, -1))
         x, y, z = (identity.vertices_m.mT + corrections).unbind(-2)
         # One affine map per vertex, (*b, 3 rows, 4 columns, V), applied plane by plane.
         affine = torch.cat([orientations, shifts[..., None]], dim=-1)
-        blended = affine.movedim(-3, -1).reshape(*batch, 12, 24) @ self.weights
+        blended = affine.movedim(-3, -1).reshape(*batch, 12, count) @ self.weights
         a, b, c, t = blended.unflatten(-2, (3, 4)).unbind(-2)
         vertices = a * x[..., None, :] + b * y[..., None, :] + c * z[..., None, :] + t
-        bottom = affine.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*batch, 24, 1, 4)
+        bottom = affine.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*batch, count, 1, 4)
         return Posed(
             vertices_m=vertices.mT.contiguous(), joints_m=joints, transforms=torch.cat([affine, bottom], dim=-2)
         )
