@@ -1,22 +1,31 @@
 """The open benchmark: who takes part, what is measured on whom, and what it says of sets that are not there."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scenes import detection
 
 from monobody.body.model import Body
 from monobody.body.rotation import axis_angle_to_matrix
 from monobody.cli import main
+from monobody.data.crop import Crop
 from monobody.data.datasets import clothing_coparsing
+from monobody.evaluate import entrants, open_benchmark
 from monobody.evaluate.bodies import drawn_parts, vertices_cam_m
+from monobody.evaluate.kept_rows import kept_detections, kept_rows
 from monobody.evaluate.masked_people import open_masked, silhouette_ious
 from monobody.evaluate.open_benchmark import impossible_percent
 from monobody.evaluate.predictions import Predictions
+from monobody.evaluate.protocol import Row
 from monobody.models.output import standing_pose
+from monobody.predict.detection import Detection
+from monobody.predict.predictor import load
 from monobody.render.parts import part_labels
 
 
@@ -79,6 +88,46 @@ def test_a_body_s_own_silhouette_has_all_of_the_iou(tmp_path: Path, monkeypatch:
         open_masked(tmp_path)
 
 
+def test_rows_are_kept_until_what_decided_them_changes(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def rows(weights: str) -> list[Row]:
+        def measure() -> list[Row]:
+            asked.append(weights)
+            return [Row(method="lift", numbers={"mpjpe_mm": np.float64(100 + len(asked)), "iou": None}, ours=True)]  # pyright: ignore[reportArgumentType]
+
+        return kept_rows(tmp_path, "lift", {"people": ["a", "b"], "weights": weights}, measure)
+
+    first, again, other = rows("x"), rows("x"), rows("y")
+    assert first == again
+    assert [row[0].numbers["mpjpe_mm"] for row in (first, other)] == [101, 102]
+    assert asked == ["x", "y"]
+    (tmp_path / "rows" / "lift.json").write_text("{")
+    assert rows("y")[0].numbers["mpjpe_mm"] == 103
+
+
+def test_detections_are_kept_for_the_first_people_too(tmp_path: Path) -> None:
+    found = [replace(detection(Crop((10.0 + i, 20.0), 30.0, 0.5)), score=0.1 * i) for i in range(3)]
+    path, looked = tmp_path / "found.npz", []
+
+    def find(names: tuple[str, ...]) -> tuple[Sequence[Detection], float]:
+        looked.append(names)
+        return found[: len(names)], 12.5
+
+    for names in (("a", "b", "c"), ("a", "b"), ("a", "x")):
+        detections, ms = kept_detections(path, names, lambda names=names: find(names))
+        assert ms == 12.5
+        for ours, theirs in zip(detections, found, strict=False):
+            assert ours.crop == theirs.crop
+            assert ours.score == theirs.score
+            np.testing.assert_array_equal(ours.box_px, theirs.box_px)
+        assert len(detections) == len(names)
+    assert looked == [("a", "b", "c"), ("a", "x")]
+    path.write_bytes(b"PK damaged")
+    kept_detections(path, ("a",), lambda: find(("a",)))
+    assert looked[-1] == ("a",)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -95,7 +144,9 @@ def test_what_it_cannot_do_is_refused(
 
 
 @pytest.mark.slow
-def test_everything_that_is_shipped_takes_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_that_is_shipped_takes_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     written = tmp_path / "open.json"
     code = main(
         [
@@ -125,3 +176,13 @@ def test_everything_that_is_shipped_takes_part(tmp_path: Path, capsys: pytest.Ca
     assert "There is no lsp_extended/" in capsys.readouterr().out
     assert result["count"] == 2
     assert (tmp_path / "out" / "report.html").is_file()
+    # A row more costs that row: the others are not measured again.
+    (tmp_path / "out" / "rows" / "mean-pose.json").unlink()
+    asked: list[str] = []
+    monkeypatch.setattr(open_benchmark, "load", lambda name, **options: asked.append(name) or load(name, **options))
+    monkeypatch.setattr(entrants, "find_detector", None)
+    assert main(["evaluate", "open", "--data", str(tmp_path), "--limit", "2", "-o", str(tmp_path / "out")]) == 0
+    assert asked == ["mean-pose"]
+    again = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert [row["method"] for row in again["rows"]] == [row["method"] for row in result["rows"]]
+    assert again["rows"][3] == result["rows"][3]

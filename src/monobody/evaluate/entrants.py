@@ -7,6 +7,7 @@ All see the same detections. A network is asked person by person, as `predict` d
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from monobody.body.model import Body
 from monobody.camera import Camera
 from monobody.data.sample import Sample, camera_of
 from monobody.evaluate.answers import box_about, camera_for, person_as_arrays, watched
+from monobody.evaluate.kept_rows import kept_detections
 from monobody.evaluate.predictions import Predictions
 from monobody.evaluate.protocol import EvaluationSet
 from monobody.fit.evidence import Evidence, Start
@@ -47,19 +49,23 @@ class Found:
         return int(((sure_scores(self.detections) > 0).sum(1) < FEWEST).sum())
 
     @staticmethod
-    def of(people: EvaluationSet) -> "Found":
-        """Look for everybody in the box of their joints, or in the box that the set states."""
-        find, began = find_detector("blazepose"), time.perf_counter()
-        detections = []
-        for number in watched(range(len(people.names)), len(people.names)):
-            sample = people.samples[number]
-            box = box_about(sample) if people.boxes_px is None else people.boxes_px[number]
-            detections.append(find(sample.image, [[float(value) for value in box]])[0])
-        return Found(
-            people=people,
-            detections=detections,
-            ms_a_person=1000 * (time.perf_counter() - began) / max(len(detections), 1),
-        )
+    def of(people: EvaluationSet, kept: Path) -> "Found":
+        """Look for everybody in the box of their joints, or in the box that the set states.
+
+        ``kept`` is the file that keeps where they were found.
+        """
+
+        def find() -> tuple[Sequence[Detection], float]:
+            detector, began = find_detector("blazepose"), time.perf_counter()
+            detections = []
+            for number in watched(range(len(people.names)), len(people.names)):
+                sample = people.samples[number]
+                box = box_about(sample) if people.boxes_px is None else people.boxes_px[number]
+                detections.append(detector(sample.image, [[float(value) for value in box]])[0])
+            return detections, 1000 * (time.perf_counter() - began) / max(len(detections), 1)
+
+        detections, ms = kept_detections(kept, people.names, find)
+        return Found(people=people, detections=detections, ms_a_person=ms)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

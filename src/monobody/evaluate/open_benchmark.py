@@ -7,14 +7,16 @@
                                       further than any captured pose (`body/prior.py`)
     ms                                a person, beside finding them; with whatever threads torch takes
 
-Everybody sees the same detections: people are looked for in the boxes that are known. Without `lsp_extended/` or
+Everybody sees the same detections: people are looked for in the boxes that are known. Rows and detections are kept
+in `--out`: a model that is new is measured, the others are not again. Without `lsp_extended/` or
 `clothing_coparsing/` the columns of photos stay empty.
 """
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,10 @@ import torch
 from monobody.body.model import Body
 from monobody.body.prior import PosePrior
 from monobody.errors import UserError
+from monobody.evaluate.bodies import can_be_drawn
 from monobody.evaluate.entrants import TOGETHER, UNTIED, Answers, Entrant, Found, asked, fitted
 from monobody.evaluate.held_out import MOVED_JOINTS
+from monobody.evaluate.kept_rows import FOUND, kept_rows
 from monobody.evaluate.masked_people import FOLDER as MASKED
 from monobody.evaluate.masked_people import open_masked, silhouette_ious
 from monobody.evaluate.people import first
@@ -35,7 +39,8 @@ from monobody.evaluate.protocols import find_protocol
 from monobody.evaluate.quick import BLAZEPOSE_JOINTS, blazepose_joints, real_numbers, synthetic_numbers
 from monobody.evaluate.report import to_json, write_report
 from monobody.evaluate.terminal import print_result
-from monobody.files import atomic_write
+from monobody.files import atomic_write, sha256_of
+from monobody.predict.predictor import Predictor, load
 from monobody.predict.refine import REFINING
 
 PHOTOS = "lsp_extended"
@@ -73,7 +78,7 @@ def evaluate_open(
 
     Args:
         data: folder that holds `lsp_extended/` and `clothing_coparsing/`; what is not there is left out, and said.
-        out: folder for the report.
+        out: folder for the report, and for the rows and detections of earlier runs, which are taken from there.
         json_path: write the numbers here as well.
         device: where networks run; fits run on the processor.
         limit: only so many people of each kind, the first ones.
@@ -84,8 +89,8 @@ def evaluate_open(
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit} leaves nobody: give a positive number.")
     began = time.perf_counter()
-    sets, missing = opened(data, limit)
-    rows = tuple(measured(sets, device))
+    sets, missing = opened(data, limit, out)
+    rows = tuple(measured(sets, device, out))
     counts = {
         name: 0 if found is None else len(found.detections)
         for name, found in (("synthetic", sets.synthetic), ("photos", sets.photos), ("masks", sets.masked))
@@ -113,8 +118,8 @@ def evaluate_open(
     return result
 
 
-def opened(data: Path | None, limit: int | None) -> tuple[Sets, list[str]]:
-    """Find the people of all three sets, and say what there is not."""
+def opened(data: Path | None, limit: int | None, out: Path) -> tuple[Sets, list[str]]:
+    """Find the people of all three sets, and say what there is not; detections are kept in `out`."""
 
     def chosen(people: EvaluationSet) -> EvaluationSet:
         return people if limit is None or limit >= len(people.names) else first(people, limit)
@@ -133,38 +138,53 @@ def opened(data: Path | None, limit: int | None) -> tuple[Sets, list[str]]:
         photos = chosen(find_protocol("lsp-extended").open(data))
     if data is not None and there[MASKED]:
         masked = chosen(open_masked(data))
-    sets = Sets(
-        synthetic=Found.of(synthetic),
-        photos=None if photos is None else Found.of(photos),
-        masked=None if masked is None else Found.of(masked),
-    )
-    return sets, missing
+
+    def found(name: str, people: EvaluationSet | None) -> Found | None:
+        return None if people is None else Found.of(people, out / FOUND / f"{name}.npz")
+
+    rendered = found("synthetic", synthetic)
+    assert rendered is not None
+    return Sets(synthetic=rendered, photos=found("photos", photos), masked=found("masked", masked)), missing
 
 
-def measured(sets: Sets, device: str) -> Iterator[Row]:
-    """Yield the rows, one entrant after the other."""
-    from monobody.hub import MODELS
-    from monobody.predict.predictor import load
+def measured(sets: Sets, device: str, out: Path) -> Iterator[Row]:
+    """Yield the rows, one entrant after the other; those that `out` keeps of the same people are not measured again."""
+    from monobody.hub import MODELS, find_weights
 
     body = Body.load()
-    yield from _rows("mean pose", asked(load("mean-pose", device=device, body=body)), sets, body)
+    people = {name: None if found is None else found.people.names for name, found in _by_name(sets).items()}
+    common = {"people": people, "body": body.digest, "refining": asdict(REFINING), "device": device}
+
+    def kept(name: str, measure: Callable[[], Iterable[Row]], **decided_by: str) -> list[Row]:
+        return kept_rows(out, name, common | decided_by, measure)
+
+    yield from kept(
+        "mean-pose", lambda: _rows("mean pose", asked(load("mean-pose", device=device, body=body)), sets, body)
+    )
     alone = fitted(body, None, settings=UNTIED, model="smplify", terms="Apache-2.0")
-    yield from _rows("SMPLify, from the mean pose", alone, sets, body)
+    yield from kept("smplify", lambda: _rows("SMPLify, from the mean pose", alone, sets, body))
     for model in MODELS.values():
-        if not model.shipped:
-            continue
-        predictor = load(model.name, device=device, body=body)
-        answers = {id(found): asked(predictor)(found) for found in _all(sets)}
-        yield from _rows(model.name, lambda found, a=answers: a[id(found)], sets, body)
+        if model.shipped:
+            weights = sha256_of(find_weights(model.name))
+            ask = partial(load, model.name, device=device, body=body)
+            yield from kept(model.name, lambda ask=ask: _model_rows(ask(), sets, body), weights=weights)
+    yield from kept("blazepose", lambda: [_blazepose(sets)])
 
-        def refine(found: Found, a: Mapping[int, Answers] = answers) -> Answers:
-            start = a[id(found)]
-            given = start.predictions
-            entrant = fitted(body, start, settings=REFINING, model=f"{given.model}, refined", terms=given.terms)
-            return entrant(found)
 
-        yield from _rows(f"{model.name}, refined", refine, sets, body)
-    yield _blazepose(sets)
+def _model_rows(predictor: Predictor, sets: Sets, body: Body) -> Iterator[Row]:
+    """Yield a model's rows, and those of its bodies refined, if it gives bodies."""
+    answers = {id(found): asked(predictor)(found) for found in _all(sets)}
+    yield from _rows(predictor.model, lambda found: answers[id(found)], sets, body)
+    if any(each.predictions.rotations is None for each in answers.values()):
+        return
+
+    def refine(found: Found) -> Answers:
+        start = answers[id(found)]
+        given = start.predictions
+        entrant = fitted(body, start, settings=REFINING, model=f"{given.model}, refined", terms=given.terms)
+        return entrant(found)
+
+    yield from _rows(f"{predictor.model}, refined", refine, sets, body)
 
 
 def _rows(method: str, entrant: Entrant, sets: Sets, body: Body) -> Iterator[Row]:
@@ -180,10 +200,10 @@ def _rows(method: str, entrant: Entrant, sets: Sets, body: Body) -> Iterator[Row
         numbers: dict[str, float | None] = {key: row.numbers.get(key) for key in SYNTHETIC_COLUMNS}
         numbers |= {key: in_2d[row.choice].numbers[key] for key in PHOTO_COLUMNS if row.choice in in_2d}
         if not row.oracle:
-            # Which hypothesis is shown to somebody who does not know the truth.
-            if masked is not None and sets.masked is not None:
+            # Of the hypothesis that is shown to somebody who does not know the truth; skeletons have no such numbers.
+            if masked is not None and sets.masked is not None and can_be_drawn(masked.predictions):
                 numbers["iou"] = float(silhouette_ious(sets.masked.people, masked.predictions, body).mean())
-            if photos is not None:
+            if photos is not None and photos.predictions.rotations is not None:
                 numbers["impossible"] = impossible_percent(photos.predictions)
             numbers["ms"] = rendered.ms_a_person
         yield replace(row, method=method, numbers=numbers)

@@ -20,14 +20,14 @@ PEOPLE, WARM_UP = 20, 3
 
 def seconds_a_person(predictor: Predictor, people: EvaluationSet) -> float:
     """Return the median over the first people of a set; the first few calls are not counted."""
+    seen = [seen_of(predictor, people, number) for number in range(min(PEOPLE, len(people.names)))]
+    for _ in range(WARM_UP):
+        predictor.people_in(seen[:1])
     times = []
-    for number in range(min(PEOPLE, len(people.names))):
-        seen = seen_of(predictor, people, number)
-        for _ in range(1 if times else WARM_UP):
-            began = time.perf_counter()
-            predictor.people_in([seen])
-            taken = time.perf_counter() - began
-        times.append(taken)
+    for each in seen:
+        began = time.perf_counter()
+        predictor.people_in([each])
+        times.append(time.perf_counter() - began)
     return statistics.median(times)
 
 
