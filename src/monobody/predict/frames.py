@@ -64,6 +64,8 @@ class Source:
     kind: str
     """"video", "folder" or "webcam"."""
     pictures: tuple[Path, ...] = ()
+    start_s: float = 0.0
+    """The file's own time of the first frame; known once that has been read."""
     notes: set[str] = field(default_factory=set)
     """What a user should know of how it was read; complete once it has been read through."""
 
@@ -106,7 +108,8 @@ class Source:
                     continue
                 for frame in frames:
                     stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-                    first_s = stamp if first_s is None else first_s
+                    if first_s is None:
+                        first_s, self.start_s = stamp, stamp or 0.0
                     time_s = number / self.rate if stamp is None or first_s is None else stamp - first_s
                     if time_s <= last_s:  # Some writers repeat or mix up their time stamps.
                         time_s = last_s + 1 / self.rate

@@ -61,7 +61,7 @@ class Journal:
         stored = folder / "key.json"
         wanted = json.dumps(key, sort_keys=True)
         if not (stored.is_file() and stored.read_text(encoding="utf-8") == wanted):
-            self.discard()
+            discard(folder)
             with atomic_write(stored) as temporary:
                 temporary.write_text(wanted, encoding="utf-8")
         while (part := self._part(self._written)).is_file():
@@ -90,18 +90,19 @@ class Journal:
             _write(temporary, self.moments[self._written :])
         self._written = len(self.moments)
 
-    def discard(self) -> None:
-        """Remove the parts from disk."""
-        if self.folder is None or not self.folder.is_dir():
-            return
-        for path in [*self.folder.glob("part_*.npz"), self.folder / "key.json"]:
-            path.unlink(missing_ok=True)
-        if not any(self.folder.iterdir()):
-            self.folder.rmdir()
-
     def _part(self, first: int) -> Path:
         assert self.folder is not None
         return self.folder / f"part_{first:07d}.npz"
+
+
+def discard(folder: Path) -> None:
+    """Remove a journal from disk; other files in its folder stay."""
+    if not folder.is_dir():
+        return
+    for path in [*folder.glob("part_*.npz"), folder / "key.json"]:
+        path.unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _write(path: Path, moments: Sequence[Moment]) -> None:

@@ -101,8 +101,8 @@ def predict_video(
             ``options.seconds``).
         options: how.
         progress: told after every frame.
-        journal: a folder in which what was seen is noted, so that the same call goes on where it was killed; it is
-            emptied when the clip is done.
+        journal: a folder in which what was seen is noted, so that the same call goes on where it was killed. It is for
+            the caller to remove (:func:`~monobody.predict.journal.discard`) once the results are safe.
 
     Raises:
         UserError: the clip cannot be read, or a choice makes no sense.
@@ -117,9 +117,7 @@ def predict_video(
         _watch(predictor, clip, camera, options, kept, progress)
     finally:  # Also where the clip breaks off or somebody presses Ctrl-C.
         kept.flush()
-    motion = motion_of(predictor, clip, camera, kept.moments, options)
-    kept.discard()
-    return motion
+    return motion_of(predictor, clip, camera, kept.moments, options)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
