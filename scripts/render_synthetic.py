@@ -7,6 +7,7 @@ Resumes: tars that are there already are skipped. Several processes share the wo
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from monobody.data.pose_bank import PoseBank
@@ -25,19 +26,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=60_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", type=int, default=TRAINING.size, help="side of the pictures in pixels")
+    parser.add_argument("--masks", action="store_true", help="keep masks and body parts beside the pictures")
     parser.add_argument("--part", default="0/1", help="k/n: this process makes every n-th tar")
     arguments = parser.parse_args()
     part, parts = (int(number) for number in arguments.part.split("/"))
     poses = PoseBank.load(arguments.bank) if arguments.bank else None
     textures = Textures.load(arguments.textures, garments=arguments.garments)
-    people = SyntheticPeople(arguments.seed, poses, textures, setting=TRAINING)
+    setting = replace(TRAINING, size=arguments.size)
+    people = SyntheticPeople(arguments.seed, poses, textures, setting=setting)
     for tar in range(part, -(-arguments.count // PER_TAR), parts):
         file = arguments.out / f"people-{tar:04d}.tar"
         if file.exists():
             continue
         began = time.perf_counter()
         indices = range(PER_TAR * tar, min(PER_TAR * (tar + 1), arguments.count))
-        write_samples((people[index] for index in indices), file, planes=False)
+        write_samples((people[index] for index in indices), file, planes=arguments.masks)
         print(f"{file.name}: {len(indices) / (time.perf_counter() - began):.0f} samples a second", flush=True)
 
 

@@ -101,10 +101,10 @@ def test_weights_of_pixels_really_weigh() -> None:
 def test_everybody_has_a_winner_of_their_own() -> None:
     """The released code takes one for the whole batch."""
     losses = torch.tensor([[1.0, 5.0], [7.0, 2.0]], requires_grad=True)
-    over_hypotheses(losses, winner_share=1.0).backward()
+    over_hypotheses(losses, winner_share=1.0).mean().backward()
     assert losses.grad is not None
     assert losses.grad.tolist() == [[0.5, 0.0], [0.0, 0.5]]
-    assert float(over_hypotheses(losses.detach(), winner_share=0.9)) == pytest.approx(
+    assert float(over_hypotheses(losses.detach(), winner_share=0.9).mean()) == pytest.approx(
         ((0.9 * 1 + 0.1 * 5) + (0.9 * 2 + 0.1 * 7)) / 2
     )
 
@@ -112,7 +112,7 @@ def test_everybody_has_a_winner_of_their_own() -> None:
 def test_hypotheses_that_there_are_not_neither_win_nor_share() -> None:
     losses = torch.tensor([[3.0, 1.0, 2.0]], requires_grad=True)
     valid = torch.tensor([[True, False, False]])
-    value = over_hypotheses(losses, valid)
+    value = over_hypotheses(losses, valid).sum()
     value.backward()
     assert float(value) == 3
     assert losses.grad is not None

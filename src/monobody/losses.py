@@ -24,7 +24,7 @@ def keypoint_loss(
     `visible` may be any weight from 0 to 1; targets of weight 0 are not looked at and may be NaN.
     """
     weight = visible[..., None].expand_as(predicted)
-    return _weighted_mean((predicted - _known(target, weight, predicted)).abs(), weight)
+    return weighted_mean((predicted - _known(target, weight, predicted)).abs(), weight)
 
 
 def joint_loss(
@@ -33,7 +33,7 @@ def joint_loss(
     """Return half the mean squared error of LSP's 14 joints, both sides with their mid-hip at the origin."""
     weight = labelled[:, None, None].expand_as(predicted)
     difference = _from_mid_hip(predicted) - _from_mid_hip(_known(target, weight, predicted))
-    return 0.5 * _weighted_mean(difference.square(), weight)
+    return 0.5 * weighted_mean(difference.square(), weight)
 
 
 def joint_l1_loss(
@@ -46,7 +46,7 @@ def joint_l1_loss(
     """
     weight = labelled[:, None, None].expand_as(predicted)
     difference = _from_mid_hip(predicted) - _from_mid_hip(_known(target, weight, predicted))
-    return _weighted_mean(difference.abs(), weight)
+    return weighted_mean(difference.abs(), weight)
 
 
 def parameter_loss(
@@ -67,7 +67,7 @@ def parameter_loss(
     predicted = torch.cat([rotations.flatten(1), betas], dim=1)
     target = torch.cat([target_rotations.flatten(1), target_betas], dim=1)
     weight = torch.cat([labelled[:, None].expand(-1, 216), labelled_betas[:, None].expand_as(betas)], dim=1)
-    return 0.5 * _weighted_mean((predicted - _known(target, weight, predicted)).square(), weight)
+    return 0.5 * weighted_mean((predicted - _known(target, weight, predicted)).square(), weight)
 
 
 def adversarial_encoder_loss(scores: Float[Tensor, "n 25"]) -> Float[Tensor, ""]:
@@ -92,7 +92,8 @@ def _known(target: Tensor, weight: Tensor, predicted: Tensor) -> Tensor:
     return torch.where(weight > 0, target, predicted.detach())
 
 
-def _weighted_mean(errors: Tensor, weight: Tensor) -> Float[Tensor, ""]:
+def weighted_mean(errors: Tensor, weight: Tensor) -> Float[Tensor, ""]:
+    """Return the sum of errors times weights over the sum of weights of all processes; 0 where nothing has any."""
     total = _mean_over_processes(weight.sum())
     return (errors * weight).sum() / torch.where(total > 0, total, torch.ones_like(total))
 

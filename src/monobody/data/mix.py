@@ -59,13 +59,17 @@ class Mix(Dataset[MixedRow]):
     gone through in passes that give each sample once (`data/order.py`).
     """
 
-    def __init__(self, parts: Sequence[Part], *, size: int, seed: int, shape_space: str = "monobody") -> None:
+    def __init__(
+        self, parts: Sequence[Part], *, size: int, seed: int, shape_space: str = "monobody", masks: bool = False
+    ) -> None:
         self.parts = [part for part in parts if part.share > 0]
         lengths = [len(part.samples) if isinstance(part.samples, Sized) else None for part in self.parts]
-        self.order = Order([part.share for part in self.parts], lengths, seed=seed)
+        together = [getattr(part.samples, "together", 1) for part in self.parts]
+        self.order = Order([part.share for part in self.parts], lengths, seed=seed, together=together)
         self.size = size
         self.seed = seed
         self.shape_space = shape_space
+        self.masks = masks
 
     def __getitem__(self, number: int) -> MixedRow:
         for attempt in range(ATTEMPTS):
@@ -74,7 +78,7 @@ class Mix(Dataset[MixedRow]):
                 break
         else:
             sample, rng, augment, attempt = _NOBODY, np.random.default_rng(0), NO_AUGMENT, ATTEMPTS
-        row = training_row(sample, rng, self.size, augment, shape_space=self.shape_space)
+        row = training_row(sample, rng, self.size, augment, shape_space=self.shape_space, masks=self.masks)
         return MixedRow(**row, skipped=np.float32(attempt))
 
     def faults(self, number: int) -> Iterator[Fault]:
@@ -162,10 +166,13 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
 
 
-def fixed_rows(samples: Sequence[Sample], size: int, *, shape_space: str = "monobody") -> dict[str, Tensor]:
+def fixed_rows(
+    samples: Sequence[Sample], size: int, *, shape_space: str = "monobody", masks: bool = False
+) -> dict[str, Tensor]:
     """Return all samples, each cut to exactly its own region, as one batch to validate with."""
     rng = np.random.default_rng(0)
-    return collate([training_row(sample, rng, size, NO_AUGMENT, shape_space=shape_space) for sample in samples])
+    rows = (training_row(each, rng, size, NO_AUGMENT, shape_space=shape_space, masks=masks) for each in samples)
+    return collate(list(rows))
 
 
 def _leave_signals(worker: int) -> None:

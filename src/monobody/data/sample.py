@@ -18,7 +18,7 @@ samples by any angle, so that a wrongly turned region is not fatal (HMR, section
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -80,6 +80,9 @@ class TrainingRow(TypedDict):
     view: Float[np.ndarray, "3"]
     """The crop before the picture's camera (CLIFF, Li et al. 2022, section 3.2), in focal lengths: its centre from the
     principal point along the crop's axes, and its size."""
+    mask: NotRequired[UInt8[np.ndarray, "s s"]]
+    """255 where the person is seen; all 0 where that is not known. In rows that were asked for it."""
+    has_mask: NotRequired[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,14 +115,20 @@ HMR_AUGMENT = replace(NO_AUGMENT, even_shift_px=20, even_zoom=(0.8, 1.23), mirro
 
 
 def training_row(
-    sample: Sample, rng: np.random.Generator, out_size: int, augment: Augment, *, shape_space: str = "monobody"
+    sample: Sample,
+    rng: np.random.Generator,
+    out_size: int,
+    augment: Augment,
+    *,
+    shape_space: str = "monobody",
+    masks: bool = False,
 ) -> TrainingRow:
     """Cut out the sample's region, changed at random, with all labels in the frame of the crop.
 
     Keypoints come in crop coordinates ([-1, 1] across the crop), 3D joints (metres) and the root rotation in the
     crop-turned camera frame. Labels that the sample lacks are zeros (rotations: identities) with their flag at 0;
     so are betas of another ``shape_space`` than that of the body in training. The same ``rng`` state gives the same
-    row.
+    row. With ``masks`` it has the person's mask too, cut out as the picture is.
     """
     crop = jitter(sample.crop, rng, augment)
     mirrored = rng.random() < augment.mirror_share
@@ -138,6 +147,11 @@ def training_row(
         has_betas=np.float32(sample.betas is not None and sample.shape_space == shape_space),
         view=view_of(crop, *camera_of(sample)),
     )
+    if masks:
+        row["has_mask"] = np.float32(sample.mask is not None)
+        row["mask"] = np.zeros((out_size, out_size), np.uint8)
+        if sample.mask is not None:
+            row["mask"] = np.ascontiguousarray(extract(np.repeat(sample.mask[..., None], 3, 2), crop, out_size)[..., 0])
     if sample.joints_cam_m is not None:
         joints = np.asarray(sample.joints_cam_m, np.float64)
         row["joints_3d"] = turn_back(joints[..., None], -crop.angle_rad)[..., 0].astype(np.float32)
@@ -183,7 +197,7 @@ def view_of(crop: Crop, focal_px: float, principal_px: tuple[float, float]) -> F
 
 
 def mirror_row(row: TrainingRow) -> TrainingRow:
-    """Mirror a row left to right: pixels, keypoints, 3D joints, rotations and view. Twice gives the row back."""
+    """Mirror a row left to right: pixels, mask, keypoints, 3D joints, rotations, view. Twice gives the row back."""
     flip2d, flip3d, flip_body = (list(SKELETONS[name].flip) for name in ("cocoplus19", "lsp14", "smpl24"))
     signs = np.array([-1, 1, 1], np.float32)
     mirrored = row.copy()
@@ -193,6 +207,8 @@ def mirror_row(row: TrainingRow) -> TrainingRow:
     mirrored["joints_3d"] = row["joints_3d"][flip3d] * signs
     mirrored["rotations"] = row["rotations"][flip_body] * signs[:, None] * signs
     mirrored["view"] = row["view"] * signs
+    if "mask" in row:
+        mirrored["mask"] = np.ascontiguousarray(row["mask"][:, ::-1])
     return mirrored
 
 

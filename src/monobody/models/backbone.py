@@ -69,20 +69,23 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A ResNet without its classifier; the last map is averaged over the picture."""
+    """A ResNet without its classifier; the last map is averaged over the picture.
+
+    `first` is the number of channels that it begins with: 64 in the paper, fewer for a narrow one.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, depth: Literal[18, 34, 50]) -> None:
+    def __init__(self, depth: Literal[18, 34, 50], *, first: int = 64) -> None:
         super().__init__()
         block = Bottleneck if depth == 50 else BasicBlock
-        self.output_size = 512 * block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        channels, stages = 64, []
+        self.output_size = 8 * first * block.expansion
+        self.conv1 = nn.Conv2d(3, first, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(first)
+        channels, stages = first, []
         for stage, count in enumerate(LAYERS[depth]):
-            width, blocks = 64 << stage, []
+            width, blocks = first << stage, []
             for index in range(count):
                 blocks.append(block(channels, width, stride=2 if stage > 0 and index == 0 else 1))
                 channels = width * block.expansion

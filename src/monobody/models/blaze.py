@@ -145,10 +145,7 @@ class BlazeBackbone(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 256 256"]) -> BlazeFeatures:
         """Look at RGB crops with values in [0, 1]."""
-        fine = self._large_maps(images)
-        middle = self.residuals[LARGE_MAPS:SMALL_MAPS](fine)
-        x = self.residuals[SMALL_MAPS:](middle)
-        coarse = F.relu6(self.neck_depthwise_1(F.relu6(self.neck_expand(x))))
+        coarse, middle, fine = self.maps(images)
         x = F.relu6(self.neck_project(F.relu6(self.neck_depthwise_2(coarse))))
         x = self.blocks(x)
         return BlazeFeatures(
@@ -158,6 +155,15 @@ class BlazeBackbone(nn.Module):
             presence=self.presence_head(x).flatten(),
             maps=self.decoder(coarse, middle, fine),
         )
+
+    def maps(
+        self, images: Float[Tensor, "b 3 256 256"]
+    ) -> tuple[Float[Tensor, "b 864 8 8"], Float[Tensor, "b 88 16 16"], Float[Tensor, "b 32 32 32"]]:
+        """Return the maps that decoders start from, the coarsest first."""
+        fine = self._large_maps(images)
+        middle = self.residuals[LARGE_MAPS:SMALL_MAPS](fine)
+        expanded = F.relu6(self.neck_expand(self.residuals[SMALL_MAPS:](middle)))
+        return F.relu6(self.neck_depthwise_1(expanded)), middle, fine
 
     def _large_maps(self, images: Float[Tensor, "b 3 256 256"]) -> Float[Tensor, "b 32 32 32"]:
         """Run the part with the largest maps; where nothing in it is trained, on few crops at a time.

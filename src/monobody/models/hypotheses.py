@@ -44,6 +44,9 @@ class HypothesisDetector(nn.Module):
         joints: how many.
         bins: slices of the volume; its height and width are a quarter of the crop's.
         depth_range: how far the volume reaches before and behind the root, in halves of the crop.
+        first: channels that the ResNet begins with: 64 is the published one.
+        input_size: side of the crops that it is meant for, in pixels; it takes others too.
+        joint_set: whose joints they are.
     """
 
     def __init__(
@@ -54,10 +57,14 @@ class HypothesisDetector(nn.Module):
         joints: int = JOINTS,
         bins: int = 64,
         depth_range: float = 1.0,
+        first: int = 64,
+        input_size: int = 256,
+        joint_set: str = "xas18",
     ) -> None:
         super().__init__()
         self.joints, self.bins, self.depth_range = joints, bins, depth_range
-        self.backbone = ResNet(depth)
+        self.input_size, self.joint_set = input_size, joint_set
+        self.backbone = ResNet(depth, first=first)
         channels, layers = self.backbone.output_size, []
         for _ in range(3):
             up = nn.ConvTranspose2d(channels, width, 4, stride=2, padding=1, bias=False)

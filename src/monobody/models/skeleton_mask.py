@@ -47,13 +47,18 @@ class Limbs:
     def of(
         joint_set: str = "xas18",
         *,
-        fillers: Sequence[tuple[str, str]] = FILLERS,
+        fillers: Sequence[tuple[str, str]] | None = None,
         width: float = WIDTH,
         arm_width: float = ARM_WIDTH,
     ) -> "Limbs":
-        """Return the bones of a joint set, and fillers between joints that are named."""
+        """Return the bones of a joint set, and fillers between joints that are named.
+
+        Where left out, the fillers are those of `FILLERS` whose joints the set has.
+        """
         skeleton = SKELETONS[joint_set]
         names = skeleton.joints
+        if fillers is None:
+            fillers = [pair for pair in FILLERS if set(pair) <= set(names)]
         bones = [(joint, parent) for joint, parent in enumerate(skeleton.parents) if parent >= 0]
         thin = [names[joint] in _LOWER_ARMS for joint, _ in bones] + [False] * len(fillers)
         links = bones + [(names.index(a), names.index(b)) for a, b in fillers]

@@ -62,8 +62,7 @@ def whole_poses(
     points = torch.cat([places[:, None].expand(-1, modes.depth.shape[1], -1, -1), modes.depth[..., None]], dim=-1)
     points = points.transpose(1, 2)  # (b, k, m, 3)
     believed = torch.where(modes.valid, modes.probability, 0.0).log().transpose(1, 2)
-    bones = [(joint, parent) for joint, parent in _outwards(parents) if parent >= 0]
-    size = _size(points[:, :, 0], bones, usual_m)
+    size = bone_size(points[:, :, 0], parents, usual_m)
     chosen = torch.zeros(len(points), 1, len(parents), dtype=torch.long, device=points.device)
     score = points.new_zeros(len(points), 1)
     for joint, parent in _outwards(parents):
@@ -95,12 +94,12 @@ def _bodies(
     return WholePoses(joints=joints.squeeze(3), weight=weight, modes=chosen)
 
 
-def _size(
-    points: Float[Tensor, "b k 3"], bones: Sequence[tuple[int, int]], usual_m: Float[Tensor, " k"]
+def bone_size(
+    points: Float[Tensor, "b k 3"], parents: Sequence[int], usual_m: Float[Tensor, " k"]
 ) -> Float[Tensor, " b"]:
     """Return how long a unit of `usual_m` is in the crop: the median bone of a body says so."""
-    joints, parents = ([bone[side] for bone in bones] for side in (0, 1))
-    length = (points[:, joints] - points[:, parents]).norm(dim=-1).clamp_min(1e-6)
+    joints = [joint for joint, parent in enumerate(parents) if parent >= 0]
+    length = (points[:, joints] - points[:, [parents[joint] for joint in joints]]).norm(dim=-1).clamp_min(1e-6)
     return (length / usual_m[joints]).median(dim=1).values
 
 

@@ -48,8 +48,8 @@ def physique_loss(
 
 def over_hypotheses(
     losses: Float[Tensor, "b m"], valid: Bool[Tensor, "b m"] | None = None, *, winner_share: float = WINNER_SHARE
-) -> Float[Tensor, ""]:
-    """Return a loss that each person's best hypothesis bears for the most part (relaxed winner takes all).
+) -> Float[Tensor, "b"]:
+    """Return each person's loss, which the best hypothesis bears for the most part (relaxed winner takes all).
 
     With `winner_share` 1 only the best one learns (per person; the released code lets one win for the whole batch).
     Hypotheses that there are not neither win nor share.
@@ -62,7 +62,7 @@ def over_hypotheses(
     others = valid.scatter(1, best, False)
     count = others.sum(1)
     shared = (losses * others).sum(1) / count.clamp_min(1)
-    return torch.where(count > 0, winner_share * winner + (1 - winner_share) * shared, winner).mean()
+    return torch.where(count > 0, winner_share * winner + (1 - winner_share) * shared, winner)
 
 
 def pair_losses(
@@ -111,6 +111,6 @@ def midpoint_losses(joints: Float[Tensor, "b m k 3"], joint_set: str = "xas18") 
     return total / 2
 
 
-def depth_cross_entropy(probability: Float[Tensor, "b k d"], target: Float[Tensor, "b k d"]) -> Float[Tensor, "b k"]:
-    """Return the cross-entropy of depth (or place) probabilities against a target distribution."""
+def cross_entropy(probability: Float[Tensor, "b k n"], target: Float[Tensor, "b k n"]) -> Float[Tensor, "b k"]:
+    """Return the cross-entropy, in nats, of probabilities of cells or slices against a target distribution."""
     return -(target * probability.clamp_min(1e-9).log()).sum(-1)

@@ -7,6 +7,7 @@ from typing import Literal
 from monobody.data.sample import Augment
 from monobody.errors import UserError
 from monobody.models.hmr import RESNETS, Rotation
+from monobody.train.hypotheses_settings import HypothesesSettings
 from monobody.train.lift_task import LiftSettings
 from monobody.train.plan import Plan
 from monobody.train.terms import LossWeights
@@ -78,12 +79,16 @@ class Recipe:
     cached: CachedStage | None = None
     lift: LiftSettings = field(default_factory=LiftSettings)
     """What `lift` is trained on; it takes nothing else from here but the plan."""
+    hypotheses: HypothesesSettings | None = None
+    """X as Supervision: what `xas-*` networks are trained with; they take size, data, batches and plan from here."""
     validation_synthetic: int = 150
     validation_photos: int = 200
 
     @property
     def looks_at_3d(self) -> bool:
         """Whether 3D labels teach the network."""
+        if self.hypotheses is not None:
+            return self.hypotheses.weights.pairs > 0 or self.hypotheses.weights.depth > 0
         return self.weights.joints > 0 or self.weights.parameters > 0
 
     def shares(self) -> dict[str, float]:
@@ -172,6 +177,8 @@ def _shortened(recipe: Recipe, steps: int) -> Recipe:
 
 
 def _on_backbone(recipe: Recipe, backbone: str) -> Recipe:
+    if recipe.hypotheses is not None:
+        raise UserError(f"{recipe.name} is about one network: its size and widths are fields (docs/hypotheses.md).")
     if backbone not in BACKBONES:
         raise UserError(f"There is no backbone {backbone!r}: choose one of {', '.join(BACKBONES)}.")
     model = f"hmr-{backbone}"

@@ -8,6 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from monobody.errors import UserError
+from monobody.train.hypotheses_recipes import (
+    xas_blaze,
+    xas_mini,
+    xas_mini_photos,
+    xas_released,
+    xas_single,
+    xas_small,
+    xas_stage1,
+    xas_stage2,
+    xas_tiny,
+)
 from monobody.train.plan import Plan
 from monobody.train.published import hmr_modern, hmr_no_critic_no_3d, hmr_paired, hmr_unpaired
 from monobody.train.recipe import CachedStage, Recipe
@@ -203,6 +214,15 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "hmr-resnet18": hmr_resnet18,
     "hmr-resnet50": hmr_resnet50,
     "lift": lift,
+    "xas-stage1": xas_stage1,
+    "xas-stage2": xas_stage2,
+    "xas-small": xas_small,
+    "xas-mini": xas_mini,
+    "xas-mini-photos": xas_mini_photos,
+    "xas-single": xas_single,
+    "xas-blaze": xas_blaze,
+    "xas-released": xas_released,
+    "xas-tiny": xas_tiny,
     "tiny": tiny,
     "tiny-device": tiny_device,
 }

@@ -24,6 +24,7 @@ from monobody.train.conditioning import settle
 from monobody.train.engine import fit
 from monobody.train.feature_task import FeatureTask, cache_features
 from monobody.train.hmr_task import HMRTask, freeze_early
+from monobody.train.hypotheses_run import train_hypotheses
 from monobody.train.lift_run import PHOTO_TERMS, TERMS, train_lift
 from monobody.train.mixture import LSP_EXTENDED, SYNTHETIC, available, described
 from monobody.train.processes import is_main, join, main_first
@@ -93,6 +94,17 @@ def train(
     begun = checkpoint.newest(out, resume=resume, settings=_settings(recipe, trained))
     if resume and begun is None and is_main():
         print(f"{out} holds no run with a checkpoint yet: this is its beginning.", file=sys.stderr, flush=True)
+    if recipe.hypotheses is not None:
+        return train_hypotheses(
+            recipe,
+            trained,
+            data,
+            out,
+            resume=resume,
+            start=start,
+            shape_space="smpl" if own else "monobody",
+            card=_origin(recipe, trained, data),
+        )
     model = build_model(
         recipe.model, body=trained, rotation=recipe.rotation, size=recipe.size, full_image=recipe.full_image
     )
@@ -218,21 +230,27 @@ def _counted(recipe: Recipe) -> Any:
 
 
 def _card(recipe: Recipe, body: Body, data: Path | None, state: RunState) -> dict[str, Any]:
+    return _origin(recipe, body, data) | {
+        "rotation": recipe.rotation,
+        "size": recipe.size,
+        "full_image": recipe.full_image,
+        "crop": recipe.crop,
+        "steps": state.step,
+        "minutes": round(state.seconds / 60, 1),
+    }
+
+
+def _origin(recipe: Recipe, body: Body, data: Path | None) -> dict[str, Any]:
+    """Return what a card says of any weights: which network, from what, on what terms."""
     photos = [name for name in recipe.shares() if name != SYNTHETIC]
     people = "synthetic people (poses: CMU motion capture, Mesh2Motion, DeepMimic, MakeHuman)"
     sources = described(recipe.shares()).replace("synthetic people", people).replace(LSP_EXTENDED, "LSP Extended")
     return {
         "model": recipe.model,
-        "rotation": recipe.rotation,
-        "size": recipe.size,
-        "full_image": recipe.full_image,
-        "crop": recipe.crop,
         "body_digest": body.digest,
         "recipe": recipe.name,
         "data": sources,
         "terms": terms_of(photos, data),
-        "steps": state.step,
-        "minutes": round(state.seconds / 60, 1),
     }
 
 

@@ -60,7 +60,13 @@ SYNTHETIC_SEED, VALIDATION_SEED, BODY_SEED = 1, 2, 3
 
 
 def stream(
-    recipe: Recipe, data: Path | None, size: int, *, seed: int | None = None, shape_space: str = "monobody"
+    recipe: Recipe,
+    data: Path | None,
+    size: int,
+    *,
+    seed: int | None = None,
+    shape_space: str = "monobody",
+    masks: bool = False,
 ) -> BatchStream:
     """Return a recipe's endless batches of `size` pixel crops.
 
@@ -70,6 +76,7 @@ def stream(
         size: side of the crops in pixels.
         seed: names the stream; the recipe's seed where left out.
         shape_space: of the body in training; betas of other spaces are not labels.
+        masks: whether rows have them.
     """
     seed = recipe.plan.seed if seed is None else seed
     shares, _ = available(recipe, data)
@@ -80,6 +87,7 @@ def stream(
         size=size,
         seed=seed,
         shape_space=shape_space,
+        masks=masks,
     )
     workers = min(recipe.workers, cores())
     return lambda first, process, processes: batches(
@@ -135,6 +143,12 @@ def _drawn_stream(
 
 def validation_of(recipe: Recipe, data: Path | None, size: int, shape_space: str = "monobody") -> Validation:
     """Return a recipe's validation: people in held-out poses and textures, and photos kept from training."""
+    synthetic, real = validation_samples(recipe, data)
+    return Validation(synthetic=synthetic, photos=real, size=size, shape_space=shape_space)
+
+
+def validation_samples(recipe: Recipe, data: Path | None) -> tuple[list[Sample], list[Sample]]:
+    """Return the rendered people and the photos that a recipe validates with."""
     people = people_of(data, seed=VALIDATION_SEED, held_out=True)
     photos = photos_of(data, "validation") or []
     if not photos and recipe.validation_photos > 0:
@@ -152,7 +166,7 @@ def validation_of(recipe: Recipe, data: Path | None, size: int, shape_space: str
         usable(with_published_crops(samples) if recipe.crop == "hmr" else samples, indices, what=what)
         for samples, indices, what in sets
     )
-    return Validation(synthetic=synthetic, photos=real, size=size, shape_space=shape_space)
+    return synthetic, real
 
 
 def samples_of(name: str, data: Path | None) -> Samples:

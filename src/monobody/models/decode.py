@@ -1,0 +1,97 @@
+"""From a volume of probabilities to poses: what a detector of several hypotheses says, in joints.
+
+x and y are the same in all hypotheses, depth differs. Joint-wise hypotheses are the paper's: the m-th pose has every
+joint's m-th mode. Whole poses put modes together that belong together (`models/whole_poses.py`).
+
+Shapes: b people, m modes, n whole poses, k joints.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from monobody.body.skeleton import SKELETONS
+from monobody.models.depth_modes import DepthModes, depth_modes
+from monobody.models.hypotheses import Marginals, centres, marginals, places
+from monobody.models.whole_poses import whole_poses
+
+PEAK_SHARE = 8
+"""Places are expected over the cells within the map's side over this of the likeliest one, on either side."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoded:
+    """Poses in crop coordinates: x and y from -1 to 1, depth in the same unit from the root's, away from the viewer."""
+
+    joint_wise: Float[Tensor, "b m k 3"]
+    probability: Float[Tensor, "b m k"]
+    """Of every joint's modes; they add up to 1 over m, and are 0 where there is none."""
+    valid: Bool[Tensor, "b m k"]
+    whole: Float[Tensor, "b n k 3"]
+    """Whole poses, the most plausible first."""
+    weight: Float[Tensor, "b n"]
+    """Of the whole poses; they add up to 1, and are 0 where there are fewer than n."""
+
+
+def decode(
+    volume: Float[Tensor, "b k d h w"],
+    usual_m: Float[Tensor, " k"],
+    *,
+    joint_set: str = "xas18",
+    depth_range: float = 1.0,
+    modes: int = 3,
+    poses: int = 5,
+) -> Decoded:
+    """Read poses from a volume of logits.
+
+    Args:
+        volume: what a detector answers.
+        usual_m: length of the bone between each joint and its parent (:func:`monobody.body.bones.usual_bones_m`).
+        joint_set: whose joints they are.
+        depth_range: half the depth of the volume, in halves of the crop.
+        modes: depths of each joint.
+        poses: whole poses.
+    """
+    said = marginals(volume)
+    return decode_marginals(said, usual_m, joint_set=joint_set, depth_range=depth_range, modes=modes, poses=poses)
+
+
+def decode_marginals(
+    said: Marginals,
+    usual_m: Float[Tensor, " k"],
+    *,
+    joint_set: str = "xas18",
+    depth_range: float = 1.0,
+    modes: int = 3,
+    poses: int = 5,
+) -> Decoded:
+    """Read poses from the probabilities of places and depths; `modes=1` takes each joint's expected depth."""
+    where, found = joints_of(said, modes=modes, depth_range=depth_range)
+    whole = whole_poses(where, found, SKELETONS[joint_set].parents, usual_m.to(where), count=poses)
+    return Decoded(
+        joint_wise=joint_wise(where, found),
+        probability=found.probability,
+        valid=found.valid,
+        whole=whole.joints,
+        weight=whole.weight,
+    )
+
+
+def joints_of(said: Marginals, *, modes: int, depth_range: float) -> tuple[Float[Tensor, "b k 2"], DepthModes]:
+    """Return each joint's place, and its depths: the modes of its distribution, or the mean where one is asked for."""
+    where = places(said.plane, window=max(said.plane.shape[-1] // PEAK_SHARE, 1))
+    bins = said.depth.shape[-1]
+    if modes > 1:
+        # The paper's window is 7 of 64 slices over four metres, and so 434 mm.
+        return where, depth_modes(said.depth, count=modes, window=max(round(7 * bins / 32), 1), depth_range=depth_range)
+    mean = (said.depth * centres(bins, like=said.depth, reach=depth_range)).sum(-1)[:, None]
+    return where, DepthModes(
+        depth=mean, probability=torch.ones_like(mean), valid=torch.ones_like(mean, dtype=torch.bool)
+    )
+
+
+def joint_wise(where: Float[Tensor, "b k 2"], found: DepthModes) -> Float[Tensor, "b m k 3"]:
+    """Return poses of every joint's m-th mode."""
+    return torch.cat([where[:, None].expand(-1, found.depth.shape[1], -1, -1), found.depth[..., None]], dim=-1)
