@@ -52,3 +52,19 @@ def test_an_empty_source_is_refused():
         Order([1, 1], [4, 0], seed=0)
     with pytest.raises(UserError, match="empty"):
         Order([], [], seed=0)
+
+
+def test_views_of_a_moment_stay_together():
+    order = Order([1, 1], [40, 9], seed=2, together=[4, 1])
+    seen = [sample for which, sample in map(order.__getitem__, range(400)) if which == 0]
+    for start in range(0, 160, 4):
+        assert seen[start : start + 4] == list(range(seen[start], seen[start] + 4))
+        assert seen[start] % 4 == 0
+    for start in range(0, 160, 40):
+        assert sorted(seen[start : start + 40]) == list(range(40))
+    assert seen[:40] != list(range(40))
+    assert [order[row] for row in range(400) if order[row][0]] == [
+        each for each in map(Order([1, 1], [40, 9], seed=2).__getitem__, range(400)) if each[0]
+    ]
+    with pytest.raises(UserError, match="does not consist of groups of 4"):
+        Order([1], [41], seed=0, together=[4])

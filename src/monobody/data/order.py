@@ -4,7 +4,7 @@ Sources take turns by a rotation about the golden ratio, so that every short run
 shares. The ratio is that of two neighbouring Fibonacci numbers: the turns repeat after 46,368 rows, which makes the
 number of earlier visits to a source known for any row. A source of n samples is gone through in passes; each pass is
 a permutation drawn from (seed, source, pass) and gives every sample once, over all processes and workers that share
-the rows among them.
+the rows among them. Samples that stand together, such as the views of one moment, stay together in a pass.
 """
 
 from collections.abc import Sequence
@@ -24,14 +24,28 @@ class Order:
         shares: how often each source is visited, relative to the others; all above 0.
         lengths: how many samples each source has; None for an endless one, whose samples come one after the other.
         seed: names the permutations.
+        together: how many neighbouring samples of each source are visited one after the other; 1 each where left out.
 
     Raises:
-        UserError: there is no source, or one of them is empty.
+        UserError: there is no source, one of them is empty, or one does not consist of such groups.
     """
 
-    def __init__(self, shares: Sequence[float], lengths: Sequence[int | None], *, seed: int) -> None:
+    def __init__(
+        self,
+        shares: Sequence[float],
+        lengths: Sequence[int | None],
+        *,
+        seed: int,
+        together: Sequence[int] | None = None,
+    ) -> None:
         if not shares or 0 in lengths:
             raise UserError("There is nothing to train on: a source of samples is empty. Check the data folder.")
+        self.together = [1] * len(lengths) if together is None else list(together)
+        for length, group in zip(lengths, self.together, strict=True):
+            if length is not None and (group < 1 or length % group):
+                raise UserError(
+                    f"A source of {length} samples does not consist of groups of {group}: prepare it again."
+                )
         self.lengths = list(lengths)
         self.seed = seed
         counts = np.maximum(np.round(np.asarray(shares) / np.sum(shares) * PERIOD).astype(int), 1)
@@ -59,6 +73,8 @@ class Order:
         # Rows are asked for in rising order, so the last pass of each source is all that is worth keeping.
         kept = self._passes.get(source)
         if kept is None or kept[0] != number:
-            kept = number, np.random.default_rng((self.seed, source, number)).permutation(length)
+            group = self.together[source]
+            groups = np.random.default_rng((self.seed, source, number)).permutation(length // group)
+            kept = number, (groups[:, None] * group + np.arange(group)).ravel()
             self._passes[source] = kept
         return kept[1]

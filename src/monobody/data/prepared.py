@@ -65,6 +65,8 @@ class Prepared(Chained):
         ]
         if wrong:
             raise UserError(f"{self.folder} lacks, or has cut short: {', '.join(wrong)}. {remedy}")
+        self.together = int(self.manifest.get("together", 1))
+        """How many neighbouring samples are views of one moment (`data/moments.py`)."""
         super().__init__([len(self.places)])
 
     def sample(self, part: int, place: int) -> Sample:

@@ -202,6 +202,8 @@ class _Plan:
             "missing": list(self.origin.missing),
             "left_out": dict(getattr(self.samples, "left_out", {})),
             "skipped": sum(len(record["skipped"]) for record in records),
+            # One view that cannot be read shifts all later moments by one.
+            "together": getattr(self.samples, "together", 1) if len(index) == len(self.samples) else 1,
             "input": self.fingerprint,
             "shards": records,
         }

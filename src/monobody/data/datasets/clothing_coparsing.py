@@ -20,7 +20,7 @@ from monobody.data.masked import MaskedPhotos
 from monobody.data.region import region_from_mask_box
 from monobody.errors import UserError
 
-LICENCE = "Apache-2.0"
+LICENCE = "Apache-2.0."
 GET_IT = "https://github.com/bearpaw/clothing-co-parsing; photos/ as images/, and masks made of the pixel annotations"
 EXPECTED = {"train": 0, "validation": 0, "all": 0}
 """The set has 1,004 photos with pixel labels; how many of them somebody has made masks of is theirs to know."""

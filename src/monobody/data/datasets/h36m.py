@@ -8,14 +8,15 @@
 
 or one of the forms into which others have turned it: `h36m_exports.py`. Every fifth frame (10 a second) is what HMR
 and its successors use. Protocol 1 tests on all clips of S9 and S11, protocol 2 on the first trial in the frontal
-camera. The first camera's video of S11's second trial of Directions is corrupt and always left out; older scripts
-also lack S11's "Phoning 2", which is kept here.
+camera. `train_selected` and `valid`, and masks, are told in `h36m_moments.py`. The first camera's video of S11's second
+trial of Directions is corrupt and always left out; older scripts also lack S11's "Phoning 2", which is kept here.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 
@@ -24,7 +25,9 @@ from monobody.data.chained import Chained
 from monobody.data.datasets import h36m_exports
 from monobody.data.datasets.h36m_clip import JOINTS_17, Clip, Labels, agreeing_labels, sample_of
 from monobody.data.datasets.h36m_metadata import Recording, read_metadata
+from monobody.data.datasets.h36m_moments import PER_RECORDING, mask_file, masks_home, moments_of, rectified_mask
 from monobody.data.lens import Lens
+from monobody.data.moments import Moments
 from monobody.data.sample import Sample
 from monobody.data.video_frames import VideoFrames
 from monobody.errors import UserError
@@ -34,14 +37,23 @@ GET_IT = (
     "Register at http://vision.imar.ro/human3.6m and download for each subject the videos, the 2D poses "
     "(D2_Positions) and the monocular 3D poses (D3_Positions_mono); metadata.xml comes with the data set's code."
 )
-EXPECTED = {"train": 312_188, "test": 0, "test_p2": 0}
-"""HMR's count of training pictures, every fifth frame; others count some hundred fewer. None is known of the tests."""
+EXPECTED = {"train": 312_188, "test": 0, "test_p2": 0, "train_selected": 88_000, "valid": 9_600}
+"""HMR's count of training pictures, every fifth frame; others count some hundred fewer. None is known of the tests. The
+last two are X as Supervision's."""
 
-Split = Literal["train", "test", "test_p2"]
-SUBJECTS: dict[Split, tuple[int, ...]] = {"train": (1, 5, 6, 7, 8), "test": (9, 11), "test_p2": (9, 11)}
+Split = Literal["train", "test", "test_p2", "train_selected", "valid"]
+SUBJECTS: dict[Split, tuple[int, ...]] = {
+    "train": (1, 5, 6, 7, 8),
+    "test": (9, 11),
+    "test_p2": (9, 11),
+    "train_selected": (1, 5, 6, 7, 8),
+    "valid": (9, 11),
+}
 FRONTAL = "60457274"
 CORRUPT = {(11, name, "54138969") for name in ("Directions", "Directions-2", "act_02_subact_02")}
 """Subject, name and camera of the video that does not decode, under the names that it has in the several forms."""
+KEPT_OPEN = 4
+"""Clips whose labels are kept: the views of one moment."""
 VIDEOS, FLAT, DEEP = "Videos/{}.mp4", "D2_Positions/{}.cdf", "D3_Positions_mono/{}.cdf"
 PREFIXES = ("MyPoseFeatures/", "Poses_", "")
 """What stands before the folders of poses: as documented, and as the downloads unpack."""
@@ -52,7 +64,7 @@ class H36M(Chained):
 
     Args:
         root: holds metadata.xml and the subjects' folders, or one of the forms of `h36m_exports.py`.
-        split: "train", "test" (protocol 1) or "test_p2".
+        split: "train", "test" (protocol 1), "test_p2", or the subjects of one of the others.
         every: keep each so-manieth frame of the videos.
 
     Raises:
@@ -76,7 +88,8 @@ class H36M(Chained):
             named = ", ".join(f"S{subject}" for subject in subjects)
             raise UserError(f"{root} holds no recordings of {named}. {GET_IT}")
         super().__init__(len(clip.frames) for clip in self.clips)
-        self._open: tuple[int, Labels] | None = None
+        self.masks = masks_home(root)
+        self._open: dict[int, Labels] = {}
 
     def name(self, index: int) -> str:
         """Return where a sample comes from: subject, recording, camera and frame."""
@@ -86,21 +99,34 @@ class H36M(Chained):
     def labels(self, part: int) -> Labels:
         """Return what is known of a clip's kept frames: all 17 joints, the lens, and where the camera stood.
 
-        Read once for as long as the same clip is wanted.
+        Read once for as long as the same clip is wanted, or the four of one recording by turns.
         """
-        if self._open is None or self._open[0] != part:
-            self._open = (part, self.clips[part].read_labels())
-        return self._open[1]
+        if part not in self._open:
+            if len(self._open) >= KEPT_OPEN:
+                del self._open[next(iter(self._open))]
+            self._open[part] = self.clips[part].read_labels()
+        return self._open[part]
 
     def sample(self, part: int, place: int) -> Sample:
-        """Return a clip's sample."""
+        """Return a clip's sample, with its mask where there is one."""
         clip, labels = self.clips[part], self.labels(part)
-        return sample_of(clip.pictures[clip.frames[place]], labels.joints_cam_m[place], labels.lens)
+        picture = clip.pictures[clip.frames[place]]
+        sample = sample_of(picture, labels.joints_cam_m[place], labels.lens)
+        path = None if self.masks is None else mask_file(self.masks, clip, place)
+        mask = None if path is None else rectified_mask(path, picture, labels.lens)
+        return sample if mask is None else replace(sample, mask=mask)
 
 
-def samples(root: str | Path, split: Split = "train") -> H36M:
-    """Return every fifth frame of a split."""
-    return H36M(root, split)
+@overload
+def samples(root: str | Path, split: Literal["train", "test", "test_p2"] = "train") -> H36M: ...
+@overload
+def samples(root: str | Path, split: Literal["train_selected", "valid"]) -> Moments: ...
+def samples(root: str | Path, split: Split = "train") -> H36M | Moments:
+    """Return every fifth frame of a split; of `train_selected` and `valid` the moments."""
+    if split not in PER_RECORDING:
+        return H36M(root, split)
+    people = H36M(root, split, every=1)
+    return moments_of(people, people.clips, split)
 
 
 def check(root: str | Path, split: Split | None = None) -> list[str]:
