@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from monobody.errors import UserError
+
+Kept = Literal["all", "best"] | int
+"""How many hypotheses a person is to have: all that count, the best, or so many."""
+MOST_KEPT = 48
+"""No model puts together more than so many whole poses (`models.whole_poses.BEAM`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -68,3 +74,20 @@ def of_body(value: np.ndarray | None) -> np.ndarray:
 def skeleton_of(hypothesis: Hypothesis) -> tuple[str, Float[np.ndarray, "k 3"]]:
     """Return the joint set of a hypothesis without a body, and its joints before the picture's camera."""
     return next(iter(hypothesis.joints_cam_m.items()))
+
+
+def checked_kept(hypotheses: Kept | str) -> Kept:
+    """Return which hypotheses are kept, a number also from its digits.
+
+    Raises:
+        UserError: it is neither "all" nor "best" nor a number from 1 on.
+    """
+    if hypotheses == "all" or hypotheses == "best":
+        return hypotheses
+    try:
+        count = int(hypotheses)
+    except (TypeError, ValueError):
+        count = 0
+    if not 1 <= count <= MOST_KEPT:
+        raise UserError(f"There are no hypotheses {hypotheses!r}: say all, best, or how many, from 1 to {MOST_KEPT}.")
+    return count

@@ -21,7 +21,10 @@ def predict(
     save: str = "overlay,glb,json",
     model: str | None = None,
     body: Path | None = None,
+    hypotheses: str = "all",
+    lift: bool = False,
     box: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="X0,Y0,X1,Y1")],
+    mask: Annotated[Path | None, arg(metavar="MASK|FOLDER")] = None,
     detector: str = "blazepose",
     focal_px: float | None = None,
     fov: float | None = None,
@@ -45,7 +48,10 @@ def predict(
         save: What to write, any of overlay,side,glb,obj,npz,json; of videos also turntable,sheet,fbx,bvh,csv,smpl.
         model: A name from `monobody models`, or a weights file.
         body: The body file that the model was trained with, where that is not the shipped one.
+        hypotheses: Of models that give several answers: all, best, or how many. Others give their one.
+        lift: Fit bodies to the skeletons of models that give skeletons.
         box: Where a person is, in pixels of the upright picture, instead of looking; may be given several times.
+        mask: A picture that is white where the person is, instead of a box; or a folder with one for each photo.
         detector: How to find people: blazepose, whole (the picture is one person), torchvision, or a file of people.
         focal_px: Focal length in pixels; otherwise from EXIF, or the picture's diagonal.
         fov: Horizontal field of view in degrees, instead of the focal length.
@@ -62,15 +68,17 @@ def predict(
         engine: Where workers run: processes (of this machine), or ray (the machines of a Ray cluster).
     """
     from monobody.cli.clips import ClipChoices, clips_among, predict_clips
+    from monobody.hypothesis import checked_kept
 
+    kept = checked_kept(hypotheses)
     choices = ClipChoices(smooth=smooth, every=every, seconds=seconds, fps=fps, foot_lock=foot_lock)
     if clips_among(pictures, choices):
-        if box or workers or pack:
-            raise UserError("--box, --workers and --pack are for photos: leave them out for videos.")
+        if box or mask or workers or pack:
+            raise UserError("--box, --mask, --workers and --pack are for photos: leave them out for videos.")
         from monobody.predict.predictor import load
 
         return predict_clips(
-            pictures, out, save, lambda: load(model, device=device, body=body), choices,
+            pictures, out, save, lambda: load(model, device=device, body=body, hypotheses=kept, lift=lift), choices,
             detector=detector, focal_px=focal_px, fov_deg=fov, refine=refine,
         )  # fmt: skip
     from monobody.predict.batch import collect_jobs, parse_box, parse_kinds, run_jobs
@@ -82,28 +90,35 @@ def predict(
         from monobody.cli.many import in_full, predict_many, threads_of_each
         from monobody.predict.many import Settings
 
+        if mask:
+            raise UserError("--mask is for photos of one process: leave it out, or leave out --workers and --pack.")
         settings = Settings(
-            out=in_full(out), kinds=kinds, packed=bool(pack), model=model and in_full(model), body=body and in_full(body),
-            boxes=None if boxes is None else tuple(boxes), detector=in_full(detector), focal_px=focal_px, fov_deg=fov,
-            refine=refine, device=device, threads=threads_of_each(workers),
+            out=in_full(out), kinds=kinds, packed=bool(pack), model=model and in_full(model),
+            body=body and in_full(body), boxes=None if boxes is None else tuple(boxes), detector=in_full(detector),
+            focal_px=focal_px, fov_deg=fov, refine=refine, hypotheses=kept, lift=lift, device=device,
+            threads=threads_of_each(workers),
         )  # fmt: skip
         return predict_many(pictures, settings, workers=workers, pack=pack, engine=engine, overwrite=overwrite)
     jobs = collect_jobs(pictures, out)
     ensure_writable(out)
     from monobody.predict.detect import PeopleFile, find_detector
+    from monobody.predict.mask_file import Masks
     from monobody.predict.predictor import choose_camera, load
 
     choose_camera(1, 1, focal_px=focal_px, fov_deg=fov)  # Refuses impossible numbers once, not for every picture.
     finder = find_detector(detector)
     if isinstance(finder, PeopleFile):
         finder.people.check_pictures([job.picture.name for job in jobs])
-    predictor = load(model, device=device, body=body)
+    masks = Masks(mask, [job.picture for job in jobs])
+    predictor = load(model, device=device, body=body, hypotheses=kept, lift=lift)
     with Progress(len(jobs)) as progress:
         outcome = run_jobs(
             jobs,
             out,
             kinds,
-            lambda path: predictor(path, boxes=boxes, detector=finder, focal_px=focal_px, fov_deg=fov, refine=refine),
+            lambda path: predictor(
+                path, boxes=boxes, mask=masks.of(path), detector=finder, focal_px=focal_px, fov_deg=fov, refine=refine
+            ),
             overwrite=overwrite,
             report=lambda job, news: progress.step(f"{job.picture}: {news}"),
         )

@@ -10,8 +10,10 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -25,6 +27,7 @@ from monobody.evaluate.protocol import EvaluationSet
 from monobody.predict.detect import Detection, find_detector
 from monobody.predict.estimate import PEOPLE_AT_ONCE, PixelEstimator, Seen, knows_picture
 from monobody.predict.predictor import Predictor
+from monobody.predict.skeletons import SkeletonEstimator
 from monobody.scene import Person
 
 LOOKED = (
@@ -37,6 +40,8 @@ LOT = 256
 """People between two writes: as much work as an interruption can cost."""
 BOX_MARGIN = 0.1
 SECONDS_BETWEEN_LINES = 30.0
+HYPOTHESES = 3
+"""So many are measured of models that give several: what X as Supervision has."""
 WEAK_DIAGONALS = 50.0
 """Focal length, in diagonals of the picture, of a pinhole that stands for a weak-perspective camera."""
 
@@ -64,7 +69,7 @@ def ask_about(
             model=predictor.model,
             terms=predictor.terms,
             names=people.names[numbers.start : numbers.stop],
-            joint_set=joint_set,
+            joint_set=answered_set(predictor, joint_set),
             absolute=True,
             body_digest=predictor.body.digest,
             made_with=made_with,
@@ -122,7 +127,7 @@ def _asked(
         seen = [seen_of(predictor, people, number) for number in some]
         for each, (person,) in zip(seen, predictor.people_in(seen), strict=True):
             assert each.camera is not None
-            yield person_as_arrays(person, each.camera, joint_set)
+            yield person_as_arrays(predictor, person, each.camera, joint_set)
 
 
 def seen_of(predictor: Predictor, people: EvaluationSet, number: int) -> Seen:
@@ -133,19 +138,31 @@ def seen_of(predictor: Predictor, people: EvaluationSet, number: int) -> Seen:
     return Seen(rgb=sample.image, detections=[placed], camera=camera_for(predictor, sample))
 
 
-def person_as_arrays(person: Person, camera: Camera, joint_set: str) -> dict[str, np.ndarray]:
-    """Return a predicted person as a row of :class:`Predictions`, by the names of its arrays."""
-    hypotheses = person.hypotheses
-    values = {
-        "joints_cam_m": [each.joints_cam_m[joint_set] for each in hypotheses],
-        "joints_px": [each.joints_px[joint_set] for each in hypotheses],
-        "rotations": [each.rotations for each in hypotheses],
-        "betas": [each.betas for each in hypotheses],
-        "translation_m": [each.translation_m for each in hypotheses],
+def answered_set(predictor: Predictor, joint_set: str) -> str:
+    """Return in which joints a model answers: bodies in those that are wanted, skeletons in their own."""
+    estimator = predictor.estimator
+    return estimator.joint_set if isinstance(estimator, SkeletonEstimator) and not estimator.lift else joint_set
+
+
+def person_as_arrays(predictor: Predictor, person: Person, camera: Camera, joint_set: str) -> dict[str, np.ndarray]:
+    """Return a predicted person as a row of :class:`Predictions`, by the names of its arrays.
+
+    Whoever has fewer hypotheses than the model gives at most repeats the best one, with weight 0.
+    """
+    name, most = answered_set(predictor, joint_set), len(person.hypotheses)
+    if isinstance(predictor.estimator, SkeletonEstimator):
+        most = predictor.estimator.most
+    spare = [replace(person.best, weight=0.0)] * (most - len(person.hypotheses))
+    hypotheses = [*person.hypotheses, *spare]
+    values: dict[str, Any] = {
+        "joints_cam_m": [each.joints_cam_m[name] for each in hypotheses],
+        "joints_px": [each.joints_px[name] for each in hypotheses],
         "weights": [each.weight for each in hypotheses],
         "principal_px": camera.principal_px,
         "focal_px": camera.focal_px,
     }
+    if person.best.has_body:
+        values |= {key: [getattr(each, key) for each in hypotheses] for key in ("rotations", "betas", "translation_m")}
     return {name: np.asarray(value, np.float32) for name, value in values.items()}
 
 

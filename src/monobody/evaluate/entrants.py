@@ -15,18 +15,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from monobody.body.model import Body
+from monobody.body.skeleton import SKELETONS, correspondence
 from monobody.camera import Camera
 from monobody.data.sample import Sample, camera_of
-from monobody.evaluate.answers import box_about, camera_for, person_as_arrays, watched
+from monobody.evaluate.answers import answered_set, box_about, camera_for, person_as_arrays, watched
 from monobody.evaluate.kept_rows import kept_detections
 from monobody.evaluate.predictions import Predictions
 from monobody.evaluate.protocol import EvaluationSet
-from monobody.fit.evidence import Evidence, Start
+from monobody.fit.evidence import Evidence, Fits, Start
 from monobody.fit.settings import Settings
 from monobody.fit.smplify import fit_bodies
 from monobody.fit.terms import project
 from monobody.predict.detect import Detection, find_detector
-from monobody.predict.predictor import Predictor
+from monobody.predict.lift_skeletons import fit_skeletons
+from monobody.predict.predictor import LIFTED, Predictor
 from monobody.predict.refine import FEWEST, FOLLOWED, LANDMARKS, REFINING, SURE
 
 TOGETHER = 64
@@ -91,12 +93,12 @@ def asked(predictor: Predictor) -> Entrant:
             began = time.perf_counter()
             (person,) = predictor.people(sample.image, [detection], camera)
             seconds += time.perf_counter() - began
-            answers.append(person_as_arrays(person, camera, JOINTS))
+            answers.append(person_as_arrays(predictor, person, camera, JOINTS))
         predictions = Predictions(
             model=predictor.model,
             terms=predictor.terms,
             names=found.people.names,
-            joint_set=JOINTS,
+            joint_set=answered_set(predictor, JOINTS),
             absolute=True,
             body_digest=predictor.body.digest,
             made_with="",
@@ -137,6 +139,20 @@ def fitted(body: Body, start: Answers | None, *, settings: Settings, model: str,
     return answer
 
 
+def apart_from(joint_set: str, body: Body) -> str:
+    """Return how far the joints of a set lie from LSP's of the same names, in words: nobody's error is smaller."""
+    with torch.no_grad():
+        rest_m = body.identity(torch.zeros(10)).vertices_m
+        own, lsp = (body.keypoints(rest_m, name) for name in (joint_set, JOINTS))
+        apart_mm = 1000 * (own[list(correspondence(joint_set, JOINTS))] - lsp).norm(dim=1)
+    worst = int(apart_mm.argmax())
+    return (
+        f"its joints are those of {joint_set}, judged as LSP's of the same names, from which they lie "
+        f"{float(apart_mm.mean()):.0f} mm off on the mean body, {SKELETONS[JOINTS].joints[worst]} "
+        f"{float(apart_mm[worst]):.0f} mm"
+    )
+
+
 def sure_scores(detections: Sequence[Detection]) -> Float[np.ndarray, "n 33"]:
     """Return how sure the detector is of the landmarks that are fitted; 0 of others and of those it is not sure of."""
     scores = np.stack([np.where(each.landmarks_score > SURE, each.landmarks_score, 0.0) for each in detections])
@@ -164,6 +180,46 @@ def _fit(
         start=start,
         settings=settings,
     )
+    return _as_arrays(fits, body, focal, principal)
+
+
+def lifted(body: Body, skeletons: Answers) -> Entrant:
+    """Return the bodies that are fitted to the skeletons that a model believes in most, as an entrant."""
+
+    def answer(found: Found) -> Answers:
+        given, began = skeletons.predictions, time.perf_counter()
+        assert given.joints_cam_m is not None
+        assert given.focal_px is not None
+        assert given.principal_px is not None
+        count = len(given.names)
+        chosen = np.zeros(count, np.int64) if given.weights is None else given.weights.argmax(1)
+        joints_m = given.joints_cam_m[np.arange(count), chosen]
+        parts = []
+        for first in range(0, count, TOGETHER):
+            rows = slice(first, first + TOGETHER)
+            fits = fit_skeletons(joints_m[rows], given.joint_set, range(len(joints_m[rows])), body)
+            cameras = (torch.from_numpy(each[rows]).float() for each in (given.focal_px, given.principal_px))
+            parts.append(_as_arrays(fits, body, *cameras))
+        predictions = Predictions(
+            model=given.model + LIFTED,
+            terms=given.terms,
+            names=given.names,
+            joint_set=JOINTS,
+            absolute=True,
+            body_digest=body.digest,
+            made_with="",
+            focal_px=given.focal_px,
+            principal_px=given.principal_px,
+            **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+        )
+        ms = skeletons.ms_a_person + 1000 * (time.perf_counter() - began) / count
+        return Answers(predictions=predictions, ms_a_person=ms)
+
+    return answer
+
+
+def _as_arrays(fits: Fits, body: Body, focal: Tensor, principal: Tensor) -> dict[str, np.ndarray]:
+    """Return fits as arrays of :class:`Predictions`, one hypothesis each."""
     with torch.inference_mode():
         joints = torch.stack(
             [

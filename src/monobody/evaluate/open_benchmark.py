@@ -26,8 +26,20 @@ import torch
 from monobody.body.model import Body
 from monobody.body.prior import PosePrior
 from monobody.errors import UserError
+from monobody.evaluate.answers import HYPOTHESES
 from monobody.evaluate.bodies import can_be_drawn
-from monobody.evaluate.entrants import TOGETHER, UNTIED, Answers, Entrant, Found, asked, fitted
+from monobody.evaluate.entrants import (
+    JOINTS,
+    TOGETHER,
+    UNTIED,
+    Answers,
+    Entrant,
+    Found,
+    apart_from,
+    asked,
+    fitted,
+    lifted,
+)
 from monobody.evaluate.held_out import MOVED_JOINTS
 from monobody.evaluate.kept_rows import FOUND, kept_rows
 from monobody.evaluate.masked_people import FOLDER as MASKED
@@ -40,7 +52,7 @@ from monobody.evaluate.quick import BLAZEPOSE_JOINTS, blazepose_joints, real_num
 from monobody.evaluate.report import to_json, write_report
 from monobody.evaluate.terminal import print_result
 from monobody.files import atomic_write, sha256_of
-from monobody.predict.predictor import Predictor, load
+from monobody.predict.predictor import LIFTED, Predictor, load
 from monobody.predict.refine import REFINING
 
 PHOTOS = "lsp_extended"
@@ -166,16 +178,17 @@ def measured(sets: Sets, device: str, out: Path) -> Iterator[Row]:
     for model in MODELS.values():
         if model.shipped:
             weights = sha256_of(find_weights(model.name))
-            ask = partial(load, model.name, device=device, body=body)
+            ask = partial(load, model.name, device=device, body=body, hypotheses=HYPOTHESES)
             yield from kept(model.name, lambda ask=ask: _model_rows(ask(), sets, body), weights=weights)
     yield from kept("blazepose", lambda: [_blazepose(sets)])
 
 
 def _model_rows(predictor: Predictor, sets: Sets, body: Body) -> Iterator[Row]:
-    """Yield a model's rows, and those of its bodies refined, if it gives bodies."""
+    """Yield a model's rows, and those of its bodies refined, or of its skeletons made bodies."""
     answers = {id(found): asked(predictor)(found) for found in _all(sets)}
     yield from _rows(predictor.model, lambda found: answers[id(found)], sets, body)
     if any(each.predictions.rotations is None for each in answers.values()):
+        yield from _rows(predictor.model + LIFTED, lambda found: lifted(body, answers[id(found)])(found), sets, body)
         return
 
     def refine(found: Found) -> Answers:
@@ -206,7 +219,9 @@ def _rows(method: str, entrant: Entrant, sets: Sets, body: Body) -> Iterator[Row
             if photos is not None and photos.predictions.rotations is not None:
                 numbers["impossible"] = impossible_percent(photos.predictions)
             numbers["ms"] = rendered.ms_a_person
-        yield replace(row, method=method, numbers=numbers)
+        own_set = rendered.predictions.joint_set
+        source = row.source if own_set == JOINTS else f"{row.source}; {apart_from(own_set, body)}"
+        yield replace(row, method=method, numbers=numbers, source=source)
 
 
 def _sound(answers: Answers, found: Found) -> Answers:
@@ -282,7 +297,8 @@ def protocol() -> Protocol:
             "`impossible` counts people, not joints: one joint is enough.",
             "`ms` is of this machine and run, without finding people; refined rows have the model's time in theirs, "
             "and fit 64 people together.",
-            "BlazePose's row is judged on 12 joints, the others on 14.",
+            "BlazePose's row is judged on 12 joints, the others on 14. Rows of skeletons say how far their joints lie "
+            "from LSP's; where a body is needed they are empty, and `lifted` rows fit one to the likeliest skeleton.",
             "Photos do not tell their camera: networks are seen through their own weak-perspective one, fits through a "
             "pinhole whose focal length is the picture's diagonal.",
             "`hardly_seen` in the facts counts people of whom the detector is sure of too few landmarks; they are "

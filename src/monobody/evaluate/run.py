@@ -152,11 +152,11 @@ def _asked(
     folder: Path | None,
 ) -> tuple[Predictions, dict[str, Any]]:
     """Return a model's answers, and what else decided them."""
-    from monobody.evaluate.answers import ask_about
+    from monobody.evaluate.answers import HYPOTHESES, ask_about
     from monobody.hub import find_weights
     from monobody.predict.predictor import choose_device, load, versions
 
-    predictor = load(model, device=device, body=body)
+    predictor = load(model, device=device, body=body, hypotheses=HYPOTHESES)
     weights = "" if predictor.model == "mean-pose" else sha256_of(find_weights(predictor.model))
     asked = [protocol.name, protocol.variant, protocol.joint_set, protocol.boxes, weights, predictor.body.digest]
     made_with = hashlib.sha256(json.dumps(asked).encode()).hexdigest()

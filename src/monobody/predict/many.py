@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from monobody.errors import UserError
+from monobody.hypothesis import Kept
 from monobody.predict.batch import OUTPUTS, PICTURE_SUFFIXES, collect_jobs, save
 from monobody.predict.manifest import Manifest, Record, locked
 from monobody.predict.tars import Member, pictures_in, read_member, safe_name
@@ -52,6 +53,8 @@ class Settings:
     focal_px: float | None = None
     fov_deg: float | None = None
     refine: bool = False
+    hypotheses: Kept = "all"
+    lift: bool = False
     device: str = "auto"
     threads: int = 1
     """Of each worker."""
@@ -85,7 +88,13 @@ class Worker:
         choose_camera(1, 1, focal_px=settings.focal_px, fov_deg=settings.fov_deg)  # Refuses impossible numbers.
         self._settings = settings
         self._detector = find_detector(settings.detector)
-        self._predictor = load(settings.model, device=settings.device, body=settings.body)
+        self._predictor = load(
+            settings.model,
+            device=settings.device,
+            body=settings.body,
+            hypotheses=settings.hypotheses,
+            lift=settings.lift,
+        )
 
     def __call__(
         self,

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
+from monobody.data.mask import FULL_SHARE, as_mask
 from monobody.errors import UserError
 from monobody.image import read_image
 from monobody.predict.batch import PICTURE_SUFFIXES
@@ -45,3 +47,23 @@ class Masks:
         if grey.max() <= 127:
             raise UserError(f"The mask {file} is black: it must be white (above 127 of 255) where the person is.")
         return grey
+
+
+def box_in_mask(mask: Any, width_px: int, height_px: int) -> tuple[float, float, float, float]:
+    """Return the box about what a mask covers: x0, y0, x1, y1 in pixels.
+
+    Args:
+        mask: of any kind that `data.mask.as_mask` knows.
+        width_px: of the picture.
+        height_px: of the picture.
+
+    Raises:
+        UserError: the mask has another size, or covers nothing, or everything.
+    """
+    inside = as_mask(mask, height=height_px, width=width_px) > 0
+    if not inside.any():
+        raise UserError("The mask is empty: it must be white where the person is.")
+    if inside.mean() > FULL_SHARE:
+        raise UserError("The mask covers the whole picture: it must be white where the person is, and black elsewhere.")
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)

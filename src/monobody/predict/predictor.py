@@ -15,12 +15,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from monobody.body.model import Body
-from monobody.camera import Camera, default_focal_px, focal_from_fov, full_image_translation
+from monobody.camera import Camera, full_image_translation
 from monobody.data.crop import Crop, checked_box, turn_back
 from monobody.errors import UserError
 from monobody.fit.lift import Lift
-from monobody.hub import DEFAULT_MODEL, find_weights
-from monobody.image import Picture, picture_from_array, read_image
+from monobody.hub import DEFAULT_MODEL, XAS, find_weights, resolved
+from monobody.hypothesis import Kept, checked_kept
+from monobody.image import Picture
+from monobody.models.detectors import detector_of
 from monobody.models.hmr import model_on_card
 from monobody.models.storage import load_weights, read_card
 from monobody.motion import Motion
@@ -37,23 +39,29 @@ from monobody.predict.estimate import (
     with_own_crops,
 )
 from monobody.predict.frames import is_video
+from monobody.predict.given import as_picture, choose_camera, choose_device, versions
+from monobody.predict.mask_file import box_in_mask
 from monobody.predict.place import place, turn_back_shift
+from monobody.predict.skeletons import SkeletonEstimator
 from monobody.scene import Hypothesis, Person, Scene
 
 if TYPE_CHECKING:
     from monobody.predict.video import LiveFrame
 
 
+LIFTED = ", lifted"
+
+
 class Predictor:
     """A model with its body, ready for pictures. :func:`monobody.load` makes one.
 
     Args:
-        estimator: gives a body in its crop's frame for each detection.
+        estimator: gives a body in its crop's frame for each detection, or skeletons before the picture's camera.
         body: the body that the estimator speaks of.
         model: its name, and ``terms`` on which its results may be used; both are written into every scene.
     """
 
-    def __init__(self, estimator: Estimator, body: Body, *, model: str, terms: str) -> None:
+    def __init__(self, estimator: Estimator | SkeletonEstimator, body: Body, *, model: str, terms: str) -> None:
         self.estimator = estimator
         self.body = body
         self.model = model
@@ -70,6 +78,7 @@ class Predictor:
         picture: str | Path | UInt8[np.ndarray, "h w 3"] | Picture,
         *,
         boxes: Sequence[Sequence[float]] | None = None,
+        mask: Any = None,
         detector: str | Path | Detector = "blazepose",
         focal_px: float | None = None,
         fov_deg: float | None = None,
@@ -82,6 +91,7 @@ class Predictor:
             picture: a file, RGB pixels (uint8, upright), a PIL image's array, or a read :class:`Picture`.
             boxes: where the people are, x0, y0, x1, y1 in pixels of the upright picture; found by the detector where
                 left out.
+            mask: where a person is, of the picture's size, instead of a box: True, 1, 255 or more than a half there.
             detector: "blazepose", "whole" (the whole picture is one person), "torchvision", a file of people (any
                 that `data/keypoint_files` reads), or any :class:`~monobody.predict.detection.Detector`.
             focal_px: focal length in pixels; or ``fov_deg``, the horizontal field of view in degrees. Without both the
@@ -93,11 +103,11 @@ class Predictor:
             A scene; its ``people`` are empty where nobody was found. Of a video, a motion.
 
         Raises:
-            UserError: the picture cannot be read, or a box, the detector or the camera makes no sense.
+            UserError: the picture cannot be read, or a box, the mask, the detector or the camera makes no sense.
         """
         if isinstance(picture, str | Path) and is_video(picture):
-            if boxes is not None:
-                raise UserError("Boxes are for pictures: in a video people are found and followed.")
+            if boxes is not None or mask is not None:
+                raise UserError("Boxes and masks are for pictures: in a video people are found and followed.")
             return self.video(
                 picture, detector=detector, focal_px=focal_px, fov_deg=fov_deg, refine=refine, **video
             )  # fmt: skip
@@ -106,10 +116,17 @@ class Predictor:
         read = as_picture(picture)
         height, width = read.rgb.shape[:2]
         camera = choose_camera(width, height, focal_px=focal_px, fov_deg=fov_deg, exif_focal_px=read.exif_focal_px)
+        if mask is not None:
+            if boxes is not None:
+                raise UserError("Give boxes or a mask, not both: each says where to look.")
+            boxes = [box_in_mask(mask, width, height)]
         checked = None if boxes is None else [checked_box(box, width, height) for box in boxes]
         find = find_detector(detector) if isinstance(detector, str | Path) else detector
         detections = find(read.rgb, checked, name=Path(read.path).name if read.path else None)
-        people, notes, model = self.people(read.rgb, detections, camera), tuple(read.notes), self.model
+        people, told = self._told(Seen(rgb=read.rgb, detections=detections, camera=camera))
+        notes, model = (*read.notes, *told), self.model
+        if refine and not all(person.best.has_body for person in people):
+            raise UserError("Refining moves bodies, and this model gives skeletons: add --lift (lift=True).")
         if refine and people:
             from monobody.predict.refine import refine_people
 
@@ -178,6 +195,8 @@ class Predictor:
         Pictures without a camera get the one that is assumed of any.
         """
         seen = [self._with_camera(each) for each in pictures]
+        if isinstance(self.estimator, SkeletonEstimator):
+            return [people for people, _ in self.estimator.people(seen)]
         rows = [(each, one) for each in seen for one in each.detections]
         if not rows:
             return [() for _ in pictures]
@@ -206,6 +225,31 @@ class Predictor:
                 ]
             )
         return [tuple(next(people) for _ in each.detections) for each in seen]
+
+    def asked(self, hypotheses: Kept = "all", *, lift: bool = False) -> "Predictor":
+        """Return the model asked otherwise.
+
+        Args:
+            hypotheses: of each person "all" that count, the "best" alone, or at most so many; models that give one
+                answer give one.
+            lift: whether skeletons are turned into bodies, each hypothesis into one.
+
+        Raises:
+            UserError: there are no such hypotheses, or the model gives bodies already.
+        """
+        kept = checked_kept(hypotheses)
+        if isinstance(self.estimator, SkeletonEstimator):
+            model = self.model.removesuffix(LIFTED) + (LIFTED if lift else "")
+            return Predictor(replace(self.estimator, kept=kept, lift=lift), self.body, model=model, terms=self.terms)
+        if lift:
+            raise UserError(f"{self.model} gives bodies, not skeletons: there is nothing to lift. Leave out --lift.")
+        return self
+
+    def _told(self, seen: Seen) -> tuple[tuple[Person, ...], tuple[str, ...]]:
+        """Return the people of a picture, and what their reader should know of them."""
+        if isinstance(self.estimator, SkeletonEstimator):
+            return self.estimator.people([self._with_camera(seen)])[0]
+        return self.people_in([seen])[0], ()
 
     def _with_camera(self, seen: Seen) -> Seen:
         """Return a picture with its camera, and its people in the crops that the estimator was trained on."""
@@ -242,7 +286,12 @@ class Predictor:
 
 
 def load(
-    name_or_file: str | Path | None = None, *, device: str = "auto", body: Body | str | Path | None = None
+    name_or_file: str | Path | None = None,
+    *,
+    device: str = "auto",
+    body: Body | str | Path | None = None,
+    hypotheses: Kept = "all",
+    lift: bool = False,
 ) -> Predictor:
     """Load a model by its name or from a weights file.
 
@@ -250,82 +299,33 @@ def load(
         name_or_file: one of ``monobody models``, or a file; the default model where left out.
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
         body: the body, or a SMPL .npz or .pkl file, that the model was trained with; the shipped one where left out.
+        hypotheses: as for :meth:`Predictor.asked`; so is ``lift``.
 
     Raises:
-        UserError: no such model, device or body; damaged weights; weights made for another body.
+        UserError: no such model, device, body or hypotheses; damaged weights; weights made for another body.
     """
     target = choose_device(device)
     loaded = body if isinstance(body, Body) else Body.load(body)
-    name = str(DEFAULT_MODEL if name_or_file is None else name_or_file)
+    name = resolved(str(DEFAULT_MODEL if name_or_file is None else name_or_file))
+    return _loaded(name, target, loaded).asked(hypotheses, lift=lift)
+
+
+def _loaded(name: str, target: torch.device, body: Body) -> Predictor:
+    """Return the model of that name or file."""
     if name == "mean-pose":
-        return Predictor(MeanPose(loaded), loaded, model=name, terms="Apache-2.0")
+        return Predictor(MeanPose(body), body, model=name, terms="Apache-2.0")
     path = find_weights(name)
     card = read_card(path)
     if card.get("model") == "lift":
-        lift = Lift(loaded)
-        load_weights(lift, path, body_digest=loaded.digest)
-        estimator: Estimator = LandmarkEstimator(lift, target)
+        lift = Lift(body)
+        load_weights(lift, path, body_digest=body.digest)
+        estimator: Estimator | SkeletonEstimator = LandmarkEstimator(lift, target)
+    elif card.get("model") in XAS:
+        detector = detector_of(card)
+        load_weights(detector, path, body_digest=body.digest)
+        estimator = SkeletonEstimator(network=detector, device=target, body=body)
     else:
-        network = model_on_card(card, body=loaded)
-        load_weights(network, path, body_digest=loaded.digest)
+        network = model_on_card(card, body=body)
+        load_weights(network, path, body_digest=body.digest)
         estimator = PixelEstimator(network, target, crop=card.get("crop", "region"))
-    return Predictor(estimator, loaded, model=name, terms=card.get("terms", "unknown: the weights' card does not say"))
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of that name.
-
-    Raises:
-        UserError: there is no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f'There is no device "{name}" here: choose cpu, or leave it out.') from error
-    return device
-
-
-def choose_camera(
-    width_px: int,
-    height_px: int,
-    *,
-    focal_px: float | None = None,
-    fov_deg: float | None = None,
-    exif_focal_px: float | None = None,
-) -> Camera:
-    """Return the picture's camera from what is known, the user's word first.
-
-    Raises:
-        UserError: focal length and field of view are both given, or one is impossible.
-    """
-    principal = (width_px / 2, height_px / 2)
-    if focal_px is not None and fov_deg is not None:
-        raise UserError("Give the focal length or the field of view, not both: one follows from the other.")
-    if focal_px is not None:
-        if not (np.isfinite(focal_px) and focal_px > 0):
-            raise UserError(f"A focal length of {focal_px:g} pixels is impossible: it must be a positive number.")
-        return Camera(focal_px=float(focal_px), principal_px=principal, source="user")
-    if fov_deg is not None:
-        return Camera(focal_px=focal_from_fov(fov_deg, width_px), principal_px=principal, source="user")
-    if exif_focal_px is not None:
-        return Camera(focal_px=float(exif_focal_px), principal_px=principal, source="exif")
-    return Camera(focal_px=default_focal_px(width_px, height_px), principal_px=principal, source="default")
-
-
-def versions() -> dict[str, str]:
-    """Return the versions a result depends on."""
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("monobody", "torch", "numpy")}
-
-
-def as_picture(picture: str | Path | UInt8[np.ndarray, "h w 3"] | Picture) -> Picture:
-    """Read a file; take pixels as they are."""
-    if isinstance(picture, Picture):
-        return picture
-    if isinstance(picture, str | Path):
-        return read_image(picture)
-    return picture_from_array(picture)
+    return Predictor(estimator, body, model=name, terms=card.get("terms", "unknown: the weights' card does not say"))
