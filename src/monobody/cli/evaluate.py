@@ -11,7 +11,7 @@ from monobody.errors import UserError
 
 Name = Literal[
     "h36m-p1", "h36m-p2", "mpi-inf-3dhp", "3dpw", "lsp", "lsp-extended", "coco", "synthetic",
-    "open", "quick", "ablation",
+    "open", "quick", "ablation", "hypotheses",
 ]  # fmt: skip
 
 
@@ -45,8 +45,10 @@ def evaluate(
             open: everything that is shipped, refined and not, SMPLify and BlazePose, on people whom anybody may have.
             quick: rendered people, and photos where there are any; under five minutes.
             ablation: train HMR with 3D labels, with its critic alone, and with neither, and compare.
+            hypotheses: train X as Supervision as it is and with each of its parts left out, and compare.
         root: Folder of the data set; else the one of its name below $MONOBODY_DATA. open, quick: the folder that
-            holds lsp_extended/ (and clothing_coparsing/), ablation: a training folder; else $MONOBODY_DATA itself.
+            holds lsp_extended/ (and clothing_coparsing/), ablation, hypotheses: a training folder; else
+            $MONOBODY_DATA itself.
         variant: Which of several protocols of that name; a wrong one lists them.
         model: A name from `monobody models`, or a weights file.
         against: A second model, weights or predictions file (.npz): both are measured, and shown on the same people.
@@ -60,10 +62,11 @@ def evaluate(
         gallery: Draw everybody for the report even where they are more than a thousand.
         no_pictures: Draw nobody for the report; given predictions are then measured without the set's pictures.
         minutes: ablation: of training on a processor, all runs together (20); features come on top, once.
+            hypotheses: of each row's second stage (3); first stages take twice as long.
     """
-    if protocol != "ablation":
+    if protocol not in ("ablation", "hypotheses"):
         _ensure_left_out(protocol, minutes=minutes)
-    if protocol in ("open", "quick", "ablation"):
+    if protocol in ("open", "quick", "ablation", "hypotheses"):
         _ensure_left_out(protocol, variant=variant, body=body, predictions=predictions, partial=partial or None)
         _ensure_left_out(protocol, against=against)
         _ensure_left_out(protocol, gallery=gallery or None, no_pictures=no_pictures or None)
@@ -75,6 +78,16 @@ def evaluate(
         ensure_writable(folder)
         settings = Settings() if minutes is None else Settings(minutes=minutes)
         evaluate_ablation(data=root or known_data(), out=folder, settings=settings, json_path=json)
+        return OK
+    if protocol == "hypotheses":
+        from monobody.evaluate.hypotheses_ablation import evaluate_hypotheses
+        from monobody.evaluate.hypotheses_runs import Settings as HypothesesRuns
+
+        _ensure_left_out(protocol, model=model, limit=limit)
+        folder = out or Path("runs/hypotheses")
+        ensure_writable(folder)
+        chosen = HypothesesRuns() if minutes is None else HypothesesRuns(minutes=minutes)
+        evaluate_hypotheses(data=root or known_data(), out=folder, settings=chosen, json_path=json)
         return OK
     if protocol == "open":
         from monobody.evaluate.open_benchmark import evaluate_open

@@ -69,7 +69,7 @@ def evaluate_ablation(
     if data is not None and not data.is_dir():
         raise UserError(f"There is no data folder {data}: check the path, or leave it out to go without photos.")
     settings = settings or Settings()
-    _settle(out, settings, data)
+    settle(out, settings, data)
     body = Body.load()
     lab = Lab(out, data, body, settings)
     lab.prepare()
@@ -88,11 +88,11 @@ def evaluate_ablation(
         "held_out_people": int((lab.held_out.rows["has_joints_3d"] > 0).sum()),
         "held_out_photos": int((lab.held_out.rows["has_joints_3d"] == 0).sum()),
         "command": f"monobody evaluate ablation{' --data DATA' * (data is not None)} --minutes {settings.minutes:g}",
-        "commit": _commit(),
+        "commit": this_commit(),
     }
     print_table(report)
     with atomic_write(json_path or out / "ablation.json") as temporary:
-        temporary.write_text(json.dumps(_rounded(report), indent=1) + "\n")
+        temporary.write_text(json.dumps(rounded(report), indent=1) + "\n")
     from monobody.evaluate.ablation_figure import draw_figure
     from monobody.evaluate.ablation_page import ablation_page
 
@@ -183,15 +183,16 @@ def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Return nested numbers with three decimals."""
     if isinstance(value, float):
         return round(value, 3)
     if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    return [_rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: rounded(inner) for key, inner in value.items()}
+    return [rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _settle(out: Path, settings: Settings, data: Path | None) -> None:
+def settle(out: Path, settings: Any, data: Path | None) -> None:
     """Remember an ablation's settings in its folder, or make sure that they are the same."""
     path = out / "settings.json"
     now = json.loads(json.dumps(asdict(settings) | {"data": None if data is None else str(data)}))
@@ -201,7 +202,8 @@ def _settle(out: Path, settings: Settings, data: Path | None) -> None:
         temporary.write_text(json.dumps(now, indent=1) + "\n")
 
 
-def _commit() -> str | None:
+def this_commit() -> str | None:
+    """Return the commit of the code that runs, where it runs from a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

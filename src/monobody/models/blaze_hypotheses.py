@@ -16,7 +16,7 @@ from monobody.models.hypotheses import JOINTS
 
 
 class BlazeHypotheses(nn.Module):
-    """Crops of 256 pixels in, volumes of logits out, 32 cells wide and high; 0.4 million parameters learn.
+    """Crops of 256 pixels in, volumes of logits out, 32 cells wide and high; 0.2 million parameters learn.
 
     Args:
         joints: how many.
@@ -31,7 +31,7 @@ class BlazeHypotheses(nn.Module):
         self,
         *,
         joints: int = JOINTS,
-        bins: int = 64,
+        bins: int = 32,
         depth_range: float = 1.0,
         width: int = 96,
         joint_set: str = "xas18",

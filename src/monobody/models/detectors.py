@@ -50,7 +50,7 @@ def build_detector(
     if name == BLAZE:
         from monobody.models.blaze_hypotheses import BlazeHypotheses
 
-        detector: Any = BlazeHypotheses(joints=joints, bins=bins or 64, joint_set=joint_set)
+        detector: Any = BlazeHypotheses(joints=joints, bins=bins or 32, joint_set=joint_set)
     else:
         fields = {**WIDTHS[name], **widths, "joints": joints, "joint_set": joint_set}
         fields |= {"input_size": size} if size else {}

@@ -169,7 +169,7 @@ class HypothesesValidation:
         shape_space: str = "monobody",
     ) -> None:
         self.usual_m, self.hypotheses = usual_m, hypotheses
-        self.people = fixed_rows(synthetic, size, shape_space=shape_space) if synthetic else None
+        self.people = fixed_rows(synthetic, size, shape_space=shape_space, masks=True) if synthetic else None
         self.photos = fixed_rows(photos, size, shape_space=shape_space) if photos else None
         self.truth = None if self.people is None else truth_of(self.people, body)
 
@@ -179,6 +179,10 @@ class HypothesesValidation:
         if self.people is not None and self.truth is not None:
             found = answers_of(detector, self.people["images"], self.usual_m, hypotheses=self.hypotheses)
             numbers |= numbers_of(found, self.truth)
+            if bool(self.people["has_mask"].all()):
+                bare = self.people["images"] * (self.people["mask"] > 127)[:, None]
+                seen = answers_of(detector, bare, self.usual_m, hypotheses=self.hypotheses)
+                numbers["confident_before_black_mpjpe_mm"] = numbers_of(seen, self.truth)["confident_mpjpe_mm"]
             pictures["people"] = _drawn(self.people["images"], self.truth.cube, found.whole[:, 0])
         if self.photos is not None:
             numbers |= photo_numbers(detector, self.photos, self.usual_m, hypotheses=self.hypotheses)

@@ -1,0 +1,218 @@
+"""What each part of X as Supervision is worth: the same network, equal steps, one part left out at a time, two seeds.
+
+The network is `xas-mini` at 64 pixels, from scratch: no part of it has seen a pose label. A first stage learns from
+rendered pairs, the second from what the row says (`evaluate/hypotheses_runs.py`). Measured on the 500 shipped rendered
+people, whose clips, textures and backgrounds are held out, in their true regions, and in 2D on LSP Extended's
+validation photos in the regions that their clicked joints give.
+
+Four choices of a pose (`train/hypotheses_validation.py`): `confident` and `whole` need no truth; `best_whole` asks an
+oracle which of 5 whole poses is best, `best_joints` which of 3 depths is, joint by joint. Each with and without
+left-right repair, joint by joint or by bodies, which looks at the truth as well. Scale and the root's depth are true
+in all: the paper's protocol. `supervised_linear` is no row of the method: a linear map from the confident pose to the true one,
+fitted to labelled rendered people (the "supervised post-processing" of this literature).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from monobody.body.bones import usual_bones_m
+from monobody.body.kinematics import JointBody
+from monobody.body.model import Body
+from monobody.data.mix import fixed_rows
+from monobody.data.sample import Sample
+from monobody.data.shards import SampleFiles
+from monobody.errors import UserError
+from monobody.evaluate.ablation import rounded, settle, this_commit
+from monobody.evaluate.ablation_runs import PEOPLE
+from monobody.evaluate.hypotheses_runs import ROWS, Lab, Settings
+from monobody.evaluate.true_people import camera_that_saw
+from monobody.files import atomic_write
+from monobody.models.detectors import Detector, detector_of
+from monobody.models.storage import load_weights, read_card
+from monobody.train.hypotheses_labels import SETS
+from monobody.train.hypotheses_validation import (
+    MODES,
+    POSES,
+    REPAIRS,
+    Truth,
+    answers_of,
+    choices,
+    numbers_of,
+    photo_numbers,
+    truth_of,
+)
+from monobody.train.sources import photos_of, samples_of
+
+LABELLED = 2_000
+"""Rendered training people that the supervised linear map is fitted to."""
+COLUMNS = {
+    "confident_mpjpe_mm": "confident", "whole_mpjpe_mm": "whole", "best_whole_mpjpe_mm": "best of 5 whole*",
+    "best_joints_mpjpe_mm": "best of 3 a joint*", "confident_pa_mpjpe_mm": "confident PA",
+    "confident_absolute_mm": "confident absolute", "best_joints_sides_by_joint_absolute_mm": "paper's best*",
+    "pck_0.1": "photos PCK@0.1 %", "pck_0.05": "@0.05 %",
+}  # fmt: skip
+"""What the table has of every row; * asks an oracle."""
+
+
+def evaluate_hypotheses(
+    data: Path | None = None,
+    *,
+    out: Path,
+    settings: Settings | None = None,
+    rows: Sequence[str] = tuple(ROWS),
+    json_path: Path | None = None,
+) -> dict[str, Any]:
+    """Train every row with every seed, print the table, write `hypotheses.json` and return the numbers.
+
+    An interrupted call goes on where it stopped.
+
+    Args:
+        data: folder of data as for training; None for procedural people alone.
+        out: folder for the runs, and for the numbers where they have no path of their own.
+        settings: how long and how.
+        rows: some of `ROWS`.
+        json_path: where the numbers go.
+
+    Raises:
+        UserError: `out` holds a comparison with other settings, or `data` is no folder.
+    """
+    if data is not None and not data.is_dir():
+        raise UserError(f"There is no data folder {data}: check the path, or leave it out to go without photos.")
+    settings = settings or Settings()
+    settle(out, settings, data)
+    lab, ruler = Lab(out, data, settings), Ruler(data, settings)
+    steps = lab.affordable_steps()
+    measured: dict[str, list[dict[str, float]]] = {}
+    for seed in settings.seeds:
+        for row in rows:
+            detector, hypotheses = load_detector(lab.weights(row, seed, steps))
+            measured.setdefault(row, []).append(ruler.measure(detector, hypotheses))
+            shown = "  ".join(f"{name} {measured[row][-1][name]:.1f}" for name in COLUMNS if name in measured[row][-1])
+            print(f"{row} seed {seed}: {shown}", flush=True)
+    report = {
+        "rows": {row: _mean(runs) for row, runs in measured.items()},
+        "spread": {row: _spread(runs) for row, runs in measured.items()},
+        "about": {row: ROWS[row].about for row in rows},
+        "mean_pose": ruler.mean_pose(),
+        "hypotheses": {
+            "single": 1,
+            "others": f"{MODES} depths a joint, {POSES} whole poses",
+            "oracle": "best_whole, best_joints and every repair of sides look at the truth; confident and whole do not",
+        },
+        "held_out": {"people": len(ruler.truth.cube), "photos": ruler.photo_count, "joints": 18},
+        "steps": {"first stage": 2 * steps, "second stage": steps},
+        "settings": asdict(settings),
+        "command": f"monobody evaluate hypotheses{' --data DATA' * (data is not None)} --minutes {settings.minutes:g}",
+        "commit": this_commit(),
+    }
+    print_table(report)
+    with atomic_write(json_path or out / "hypotheses.json") as temporary:
+        temporary.write_text(json.dumps(rounded(report), indent=1) + "\n")
+    return report
+
+
+def load_detector(weights: Path) -> tuple[Detector, int]:
+    """Return the detector of a weights file, and how many depths it gives each joint."""
+    card = read_card(weights)
+    detector = detector_of(card)
+    load_weights(detector, weights)
+    return detector.eval(), int(card["hypotheses"])
+
+
+class Ruler:
+    """Held-out people, and what is measured on them."""
+
+    def __init__(self, data: Path | None, settings: Settings, *, size: int | None = None) -> None:
+        body = Body.load()
+        self.size = size or settings.size
+        self.joints, self.usual_m = JointBody.from_body(body, SETS), usual_bones_m(body)
+        people = SampleFiles(PEOPLE)
+        count = min(settings.held_out, len(people))
+        self.people = fixed_rows([with_camera(people[index]) for index in range(count)], self.size)
+        self.truth = truth_of(self.people, self.joints)
+        photos = (photos_of(data, "validation") or [])[: settings.held_out]
+        self.photos = fixed_rows([photos[index] for index in range(len(photos))], self.size) if len(photos) else None
+        self.photo_count = len(photos)
+        self._labelled: tuple[dict[str, Tensor], Truth] | None = None
+        self.data = data
+
+    def measure(self, detector: Detector, hypotheses: int) -> dict[str, float]:
+        """Return everything that is measured of a detector."""
+        with torch.no_grad():
+            found = answers_of(detector, self.people["images"], self.usual_m, hypotheses=hypotheses)
+            numbers = numbers_of(found, self.truth, repairs=tuple(REPAIRS))
+            numbers |= self.after_linear_map(detector, hypotheses, choices(found, self.truth.cube)["confident"])
+            if self.photos is not None:
+                numbers |= photo_numbers(detector, self.photos, self.usual_m, hypotheses=hypotheses)
+        return numbers
+
+    def after_linear_map(
+        self, detector: Detector, hypotheses: int, confident: Float[Tensor, "b k 3"]
+    ) -> dict[str, float]:
+        """Return the errors after a linear map fitted to labelled people: supervised, for comparison alone."""
+        rows, truth = self.labelled()
+        found = answers_of(detector, rows["images"], self.usual_m, hypotheses=hypotheses)
+        seen, wanted = _design(choices(found, truth.cube)["confident"]), truth.cube.double().flatten(1)
+        ridge = 1e-2 * len(seen) * torch.eye(seen.shape[1], dtype=seen.dtype)
+        fitted = torch.linalg.solve(seen.T @ seen + ridge, seen.T @ wanted)
+        mapped = (_design(confident) @ fitted).unflatten(1, (-1, 3)).float()
+        return {f"supervised_linear_{name}": float(v.mean()) for name, v in self.truth.errors(mapped).items()}
+
+    def labelled(self) -> tuple[dict[str, Tensor], Truth]:
+        """Return rendered training people, whose labels the linear map may see."""
+        if self._labelled is None:
+            people = samples_of("synthetic", self.data)
+            rows = fixed_rows([people[index] for index in range(LABELLED)], self.size)
+            self._labelled = rows, truth_of(rows, self.joints)
+        return self._labelled
+
+    def mean_pose(self) -> dict[str, float]:
+        """Return the errors of one and the same pose for everybody, the mean of training people: the yardstick."""
+        mean = self.labelled()[1].cube.mean(0, keepdim=True).expand_as(self.truth.cube)
+        return {name: float(errors.mean()) for name, errors in self.truth.errors(mean).items()}
+
+
+def with_camera(sample: Sample) -> Sample:
+    """Return a rendered person with the camera that its labels imply, where the file does not have it."""
+    if sample.focal_px is not None:
+        return sample
+    assert sample.joints_cam_m is not None
+    focal_px, principal_px, _ = camera_that_saw(sample.joints_cam_m, sample.keypoints_px[:14])
+    return replace(sample, focal_px=focal_px, principal_px=(float(principal_px[0]), float(principal_px[1])))
+
+
+def print_table(report: Mapping[str, Any]) -> None:
+    """Print the rows: means of the seeds, and how far seeds are apart."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("MPJPE mm, root aligned, unless said otherwise", *COLUMNS.values())
+    for name, row in report["rows"].items():
+        spread = report["spread"][name]
+        table.add_row(name, *(f"{row[key]:.1f} ±{spread[key] / 2:.1f}" if key in row else "-" for key in COLUMNS))
+    console = Console(width=200)
+    console.print(table)
+    console.print(
+        f"mean pose: {report['mean_pose']['mpjpe_mm']:.1f} mm. * an oracle chooses. ± half the seeds' spread."
+    )
+
+
+def _design(poses: Float[Tensor, "b k 3"]) -> Float[Tensor, "b n"]:
+    flat = poses.double().flatten(1)
+    return torch.cat([flat, torch.ones(len(flat), 1, dtype=flat.dtype)], dim=1)
+
+
+def _mean(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+
+
+def _spread(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.ptp([run[name] for run in runs])) for name in runs[0]}
