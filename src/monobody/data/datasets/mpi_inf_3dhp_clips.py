@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from monobody.body.skeleton import correspondence
+from monobody.data.datasets.mpi_inf_3dhp_masks import Masks, masks_of
 from monobody.data.datasets.numbered_files import NumberedFiles
 from monobody.data.lens import Lens, fitted_lens, seen_at
 from monobody.data.video_frames import VideoFrames
@@ -51,6 +52,19 @@ class Clip:
     """How many frames of a test sequence are not valid."""
     activities: Int[np.ndarray, "n"] | None = None
     """What is done in each frame, 1 to 7 as in ACTIVITIES; None in training."""
+    masks: Masks | None = None
+    """Where the masks of its frames lie."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """All frames of a recording as one camera has them."""
+
+    seen_px: Float[np.ndarray, "n 28 2"]
+    joints_cam_m: Float[np.ndarray, "n 28 3"]
+    lens: Lens
+    size: tuple[int, int]
+    """Width and height of the picture."""
 
 
 def moved(joints_m: Float[np.ndarray, "n joints 3"], least_m: float) -> Int[np.ndarray, "m"]:
@@ -93,32 +107,48 @@ def train_clips(root: Path, subjects: Sequence[int]) -> Iterator[Clip]:
     for folder in (root / f"S{subject}" / f"Seq{sequence}" for subject in subjects for sequence in (1, 2)):
         if not (folder / "annot.mat").is_file():
             continue
-        flat, deep = read_annotations(folder / "annot.mat")
-        cameras = read_calibration(folder / "camera.calibration")
+        annotations, cameras = read_annotations(folder / "annot.mat"), read_calibration(folder / "camera.calibration")
         for camera in CAMERAS:
             if not frames_folder(folder, camera).is_dir() and not video(folder, camera).is_file():
                 continue
-            seen, joints = flat[camera], deep[camera] / 1000
-            lens, size = cameras[camera]
-            miss = float(np.median(np.linalg.norm(seen_at(joints, lens) - seen, axis=-1)))
-            if not miss <= LARGEST_MISMATCH_PX:
-                raise UserError(
-                    f"{folder}: camera {camera} sees the 3D joints {miss:.0f} pixels from the 2D joints, so annot.mat "
-                    "and camera.calibration are not of one recording: download them again."
-                )
-            inside = np.flatnonzero(in_picture(seen[:, to_lsp], size).sum(1) >= LEAST_INSIDE)
+            view = seen_by(folder, camera, annotations, cameras)
+            seen, joints = view.seen_px, view.joints_cam_m
+            inside = np.flatnonzero(in_picture(seen[:, to_lsp], view.size).sum(1) >= LEAST_INSIDE)
             kept = inside[moved(joints[inside][:, to_lsp], MOVED_M)]
             yield Clip(
                 name=f"{folder.parent.name}/{folder.name}/video_{camera}",
                 frames=kept,
-                pictures=_pictures(folder, camera),
+                pictures=pictures_of(folder, camera),
                 skeleton="mpi_inf_3dhp28",
                 joints_cam_m=joints[kept].astype(np.float32),
                 seen_px=seen[kept].astype(np.float32),
-                lens=lens,
+                lens=view.lens,
+                masks=masks_of(root, folder, camera),
                 outside=len(seen) - len(inside),
                 unmoved=len(inside) - len(kept),
             )
+
+
+def seen_by(
+    folder: Path,
+    camera: int,
+    annotations: tuple[list[np.ndarray], list[np.ndarray]],
+    cameras: dict[int, tuple[Lens, tuple[int, int]]],
+) -> Seen:
+    """Return what is known of a recording in one camera.
+
+    Raises:
+        UserError: the 3D joints are not seen where the 2D joints are.
+    """
+    seen, joints = annotations[0][camera], annotations[1][camera] / 1000
+    lens, size = cameras[camera]
+    miss = float(np.median(np.linalg.norm(seen_at(joints, lens) - seen, axis=-1)))
+    if not miss <= LARGEST_MISMATCH_PX:
+        raise UserError(
+            f"{folder}: camera {camera} sees the 3D joints {miss:.0f} pixels from the 2D joints, so annot.mat "
+            "and camera.calibration are not of one recording: download them again."
+        )
+    return Seen(seen_px=seen, joints_cam_m=joints, lens=lens, size=size)
 
 
 def read_annotations(path: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -186,7 +216,8 @@ def in_picture(points_px: Float[np.ndarray, "*b 2"], size: tuple[int, int]) -> B
     return np.all((points_px >= 0) & (points_px < size), axis=-1)
 
 
-def _pictures(folder: Path, camera: int) -> NumberedFiles | VideoFrames:
+def pictures_of(folder: Path, camera: int) -> NumberedFiles | VideoFrames:
+    """Return the pictures of a recording's camera, files where there are any, else its video."""
     files = frames_folder(folder, camera)
     if files.is_dir():
         return NumberedFiles(folder=str(files), name="frame_%06d.jpg")
@@ -195,7 +226,8 @@ def _pictures(folder: Path, camera: int) -> NumberedFiles | VideoFrames:
 
 def frames_folder(folder: Path, camera: int) -> Path:
     """Return where the frames of a recording's camera lie."""
-    return folder / "imageFrames" / f"video_{camera}"
+    places = [folder / name / f"video_{camera}" for name in ("imageFrames", "images")]
+    return next((place for place in places if place.is_dir()), places[0])
 
 
 def video(folder: Path, camera: int) -> Path:
