@@ -8,8 +8,8 @@ validation photos in the regions that their clicked joints give.
 Four choices of a pose (`train/hypotheses_validation.py`): `confident` and `whole` need no truth; `best_whole` asks an
 oracle which of 5 whole poses is best, `best_joints` which of 3 depths is, joint by joint. Each with and without
 left-right repair, joint by joint or by bodies, which looks at the truth as well. Scale and the root's depth are true
-in all: the paper's protocol. `supervised_linear` is no row of the method: a linear map from the confident pose to the true one,
-fitted to labelled rendered people (the "supervised post-processing" of this literature).
+in all: the paper's protocol. `supervised_linear` is no row of the method: a linear map from the confident pose to the
+true one, fitted to labelled rendered people (the "supervised post-processing" of this literature).
 """
 
 import json

@@ -70,11 +70,16 @@ def answers_of(
     return Answers(joint_wise=joint_wise, whole=whole, weight=weight)
 
 
-def choices(answers: Answers, truth: Float[Tensor, "b k 3"]) -> Choices:
-    """Return the pose that each choice takes; the two that begin with `best` look at the truth (in the cube)."""
+def choices(answers: Answers, truth: Float[Tensor, "b k 3"], joint_set: str = "xas18") -> Choices:
+    """Return the pose that each choice takes; the two that begin with `best` look at the truth (in the cube).
+
+    Whole poses are compared with their roots together, depths joint by joint where they are.
+    """
+    root = SKELETONS[joint_set].parents.index(-1)
     off = (answers.joint_wise - truth[:, None]).norm(dim=-1)
     best = off.argmin(1)[:, None, :, None].expand(-1, 1, -1, 3)
-    best_whole = (answers.whole - truth[:, None]).norm(dim=-1).mean(-1).argmin(1)
+    about = (answers.whole - answers.whole[:, :, root, None]) - (truth - truth[:, root, None])[:, None]
+    best_whole = about.norm(dim=-1).mean(-1).argmin(1)
     return {
         "confident": answers.joint_wise[:, 0],
         "whole": answers.whole[:, 0],
@@ -136,7 +141,7 @@ def numbers_of(
 ) -> dict[str, float]:
     """Return the mean errors of every choice, for each of some `REPAIRS`."""
     numbers = {}
-    for choice, poses in choices(answers, truth.cube).items():
+    for choice, poses in choices(answers, truth.cube, joint_set).items():
         for repair in repairs:
             mend = REPAIRS[repair]
             for measure, errors in truth.errors(mend(poses, truth.cube, joint_set), joint_set).items():
