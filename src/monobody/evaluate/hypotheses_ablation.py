@@ -1,9 +1,9 @@
 """What each part of X as Supervision is worth: the same network, equal steps, one part left out at a time, two seeds.
 
-The network is `xas-mini` at 64 pixels, from scratch: no part of it has seen a pose label. A first stage learns from
-rendered pairs, the second from what the row says (`evaluate/hypotheses_runs.py`). Measured on the 500 shipped rendered
-people, whose clips, textures and backgrounds are held out, in their true regions, and in 2D on LSP Extended's
-validation photos in the regions that their clicked joints give.
+The network is `xas-mini` at 64 pixels, from scratch: no part of it has seen a photo's pose label. All rows go on from
+one first stage on rendered pairs, and learn from what they are about (`evaluate/hypotheses_runs.py`). Measured on the
+500 shipped rendered people, whose clips, textures and backgrounds are held out, in their true regions, and in 2D on LSP
+Extended's validation photos in the regions that their clicked joints give.
 
 Four choices of a pose (`train/hypotheses_validation.py`): `confident` and `whole` need no truth; `best_whole` asks an
 oracle which of 5 whole poses is best, `best_joints` which of 3 depths is, joint by joint. Each with and without
@@ -68,6 +68,7 @@ def evaluate_hypotheses(
     out: Path,
     settings: Settings | None = None,
     rows: Sequence[str] = tuple(ROWS),
+    start: Path | None = None,
     json_path: Path | None = None,
 ) -> dict[str, Any]:
     """Train every row with every seed, print the table, write `hypotheses.json` and return the numbers.
@@ -79,6 +80,7 @@ def evaluate_hypotheses(
         out: folder for the runs, and for the numbers where they have no path of their own.
         settings: how long and how.
         rows: some of `ROWS`.
+        start: weights of `xas-mini` to go on from, in place of a first stage.
         json_path: where the numbers go.
 
     Raises:
@@ -88,7 +90,7 @@ def evaluate_hypotheses(
         raise UserError(f"There is no data folder {data}: check the path, or leave it out to go without photos.")
     settings = settings or Settings()
     settle(out, settings, data)
-    lab, ruler = Lab(out, data, settings), Ruler(data, settings)
+    lab, ruler = Lab(out, data, settings, start), Ruler(data, settings)
     steps = lab.affordable_steps()
     measured: dict[str, list[dict[str, float]]] = {}
     for seed in settings.seeds:
@@ -101,6 +103,7 @@ def evaluate_hypotheses(
         "rows": {row: _mean(runs) for row, runs in measured.items()},
         "spread": {row: _spread(runs) for row, runs in measured.items()},
         "about": {row: ROWS[row].about for row in rows},
+        "start": ruler.measure(*load_detector(lab.beginning(steps))),
         "mean_pose": ruler.mean_pose(),
         "hypotheses": {
             "single": 1,
@@ -108,9 +111,10 @@ def evaluate_hypotheses(
             "oracle": "best_whole, best_joints and every repair of sides look at the truth; confident and whole do not",
         },
         "held_out": {"people": len(ruler.truth.cube), "photos": ruler.photo_count, "joints": 18},
-        "steps": {"first stage": 2 * steps, "second stage": steps},
+        "steps": steps,
         "settings": asdict(settings),
-        "command": f"monobody evaluate hypotheses{' --data DATA' * (data is not None)} --minutes {settings.minutes:g}",
+        "command": f"monobody evaluate hypotheses{' --data DATA' * (data is not None)}"
+        f"{' --model START' * (start is not None)} --minutes {settings.minutes:g}",
         "commit": this_commit(),
     }
     print_table(report)
@@ -195,9 +199,10 @@ def print_table(report: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     table = Table("MPJPE mm, root aligned, unless said otherwise", *COLUMNS.values())
-    for name, row in report["rows"].items():
-        spread = report["spread"][name]
-        table.add_row(name, *(f"{row[key]:.1f} ±{spread[key] / 2:.1f}" if key in row else "-" for key in COLUMNS))
+    for name, row in {"where all begin": report["start"], **report["rows"]}.items():
+        apart = report["spread"].get(name, {})
+        shown = [f"{row[key]:.1f}" + (f" ±{apart[key] / 2:.1f}" if apart else "") for key in COLUMNS if key in row]
+        table.add_row(name, *shown)
     console = Console(width=200)
     console.print(table)
     console.print(

@@ -1,7 +1,7 @@
 """The runs of `evaluate/hypotheses_ablation.py`: what each row learns from, and one run after another.
 
-    OUT/start-multi-0, OUT/start-single-0    first stages: rendered pairs alone, from scratch
-    OUT/ROW-SEED                             second stages, as many steps each, on from the first of their seed
+    OUT/start-0    the first stage: rendered pairs alone, from scratch; none where weights to begin with are given
+    OUT/ROW-SEED   second stages, as many steps each, all on from the same weights
 
 Each is a run of `monobody train` with weights, tables and checkpoints of its own; a stopped comparison goes on.
 """
@@ -25,7 +25,7 @@ class Settings:
     """What decides the outcome, besides the data."""
 
     minutes: float = 3.0
-    """Of each second stage, on this machine; first stages have twice as many steps."""
+    """Of each second stage, on this machine; the first stage has five times as many steps."""
     steps: int | None = None
     """Of each second stage; as many as `minutes` allow where left out."""
     seeds: tuple[int, ...] = (0, 1)
@@ -39,7 +39,7 @@ class Settings:
 
 
 def _without(**weights: float) -> HypothesesSettings:
-    return HypothesesSettings(weights=replace(STAGE_2, **weights))
+    return HypothesesSettings(weights=replace(STAGE_2, **weights), mask_size=32)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,8 +79,8 @@ ROWS: Mapping[str, Row] = {
 class Lab:
     """The folder of a comparison, and its runs."""
 
-    def __init__(self, out: Path, data: Path | None, settings: Settings) -> None:
-        self.out, self.data, self.settings = out, data, settings
+    def __init__(self, out: Path, data: Path | None, settings: Settings, start: Path | None = None) -> None:
+        self.out, self.data, self.settings, self.start = out, data, settings, start
 
     def affordable_steps(self) -> int:
         """Return how many steps a second stage may have, from how long the dearest kind takes; measured once."""
@@ -95,16 +95,14 @@ class Lab:
                 temporary.write_text(json.dumps(max(int(60 * self.settings.minutes * trial / state.seconds), 1)))
         return int(json.loads(known.read_text()))
 
-    def weights(self, row: str, seed: int, steps: int) -> Path:
-        """Train a row with a seed, and its beginning, where that is not done yet; return the weights file."""
-        kind = "single" if row == "single" else "multi"
-        start = self._done(f"start-{kind}-{seed}", self.first(kind, seed, 2 * steps))
-        return self._done(f"{row}-{seed}", self._second(row, seed, steps), start)
+    def beginning(self, steps: int) -> Path:
+        """Return the weights that all rows go on from; train them first where none were given."""
+        settings = HypothesesSettings(rate=self.settings.rate)
+        return self.start or self._done("start-0", self._recipe("start", settings, PAIRS, 0, 5 * steps))
 
-    def first(self, kind: str, seed: int, steps: int) -> Recipe:
-        """Return the first stage of a kind, single or multi."""
-        settings = HypothesesSettings(hypotheses=1 if kind == "single" else 3, rate=self.settings.rate)
-        return self._recipe(f"start-{kind}", settings, PAIRS, seed, steps)
+    def weights(self, row: str, seed: int, steps: int) -> Path:
+        """Train a row with a seed, where that is not done yet; return the weights file."""
+        return self._done(f"{row}-{seed}", self._second(row, seed, steps), self.beginning(steps))
 
     def _second(self, row: str, seed: int, steps: int) -> Recipe:
         settings = replace(ROWS[row].settings, rate=self.settings.second_rate)

@@ -47,7 +47,7 @@ def xas_stage2() -> Recipe:
     Time:     10,320 steps of 64 (15 epochs of 688, half of each batch pairs)
     Result:   none that we have read (docs/hypotheses.md), and not run here
     """
-    settings = HypothesesSettings(weights=STAGE_2, rate=1e-4, critic_rate=1e-4)
+    settings = HypothesesSettings(weights=STAGE_2, rate=1e-4, critic_rate=1e-4, mask_size=256)
     return replace(
         xas_stage1(),
         name="xas-stage2",
@@ -108,7 +108,7 @@ def xas_mini_photos() -> Recipe:
         name="xas-mini-photos",
         plan=Plan(minutes=20, clip_norm=10.0, bf16=True, warmup_steps=100, device="cpu"),
         mixture=WITH_PHOTOS,
-        hypotheses=HypothesesSettings(weights=STAGE_2, rate=5e-4),
+        hypotheses=HypothesesSettings(weights=STAGE_2, rate=5e-4, mask_size=32),
     )
 
 
@@ -156,7 +156,7 @@ def xas_released() -> Recipe:
         xas_stage2(),
         name="xas-released",
         augment=replace(NO_AUGMENT, mirror_share=0.0),
-        hypotheses=HypothesesSettings(weights=weights, rate=1e-4, critic_rate=1e-4, bare_share=1.0),
+        hypotheses=HypothesesSettings(weights=weights, rate=1e-4, critic_rate=1e-4, bare_share=1.0, mask_size=256),
     )
 
 
@@ -177,7 +177,7 @@ def xas_tiny() -> Recipe:
         workers=0,
         augment=Augment(appearance=None),
         mixture=WITH_PHOTOS,
-        hypotheses=HypothesesSettings(weights=STAGE_2, widths={"width": 16, "first": 8}, grow_after=1),
+        hypotheses=HypothesesSettings(weights=STAGE_2, widths={"width": 16, "first": 8}, mask_size=16, grow_after=1),
         validation_synthetic=8,
         validation_photos=8,
     )

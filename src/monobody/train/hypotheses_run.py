@@ -70,6 +70,7 @@ def train_hypotheses(
         rate=settings.rate,
         critic_rate=settings.critic_rate,
         bare_share=settings.bare_share,
+        mask_size=settings.mask_size,
         grow_after=settings.grow_after,
     )
     state = fit(task, recipe.plan, out, resume=resume, settings=asdict(recipe) | {"body": body.digest})

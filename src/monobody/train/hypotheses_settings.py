@@ -23,5 +23,7 @@ class HypothesesSettings:
     critic_rate: float = 2e-4
     bare_share: float = 0.3
     """How many rows with a mask are seen before black."""
+    mask_size: int = 64
+    """Side of the masks that skeletons are compared with, in pixels; the paper's are as large as the crop."""
     grow_after: int = 0
     """Batches after which crops are seen at full size, not half."""

@@ -45,6 +45,7 @@ class HypothesesTask:
         rate: learning rate of detector and physique network.
         critic_rate: learning rate of the critic.
         bare_share: how many of the rows that have a mask are seen before black, as the released code sees all.
+        mask_size: side of the masks that skeletons are compared with, in pixels.
         grow_after: batches after which crops are seen at full size; until then at half of it, four times as fast.
     """
 
@@ -60,10 +61,12 @@ class HypothesesTask:
         rate: float = 1e-3,
         critic_rate: float = 2e-4,
         bare_share: float = 0.3,
+        mask_size: int = 64,
         grow_after: int = 0,
     ) -> None:
         self.detector, self.stream, self.labels, self._validate = detector, stream, labels, validate
         self.weights, self.hypotheses, self.bare_share, self.grow_after = weights, hypotheses, bare_share, grow_after
+        self.mask_size = mask_size
         self.modules: dict[str, nn.Module] = {"detector": detector}
         self.limbs: Limbs | None = None
         if weights.looks_at_masks:
@@ -103,7 +106,8 @@ class HypothesesTask:
             terms["pairs"] = pair_loss(joints, there, labels, weights)
         if self.limbs is not None:
             whole = joints[:, 0, :, :2] if weights.released else places(said.plane)
-            terms |= mask_losses(whole, labels, self.limbs, self.modules["physique"], released=weights.released)
+            physique = self.modules["physique"]
+            terms |= mask_losses(whole, labels, self.limbs, physique, size=self.mask_size, released=weights.released)
         if weights.looks_at_build:
             terms |= build_losses(joints, there, photos, weights, self.detector.joint_set)
         terms = {name: getattr(weights, name) * term for name, term in terms.items() if getattr(weights, name) > 0}

@@ -131,18 +131,24 @@ def mask_losses(
     limbs: Limbs,
     physique: Callable[[Tensor], Tensor],
     *,
+    size: int,
     released: bool,
 ) -> Batch:
-    """Return what the skeletons, and the people drawn about them, have wrong of the masks; of the rows with a mask."""
-    there = labels["has_mask"] > 0
-    size = labels["mask"].shape[-1] // 2
-    masks = F.avg_pool2d(labels["mask"][:, None].float() / 255, 2)[:, 0]
-    drawn = skeleton_mask(where, limbs, size)
+    """Return what the skeletons, and the people drawn about them, have wrong of the masks.
+
+    Photos with masks alone are drawn, where the batch has any; else all rows with masks.
+    """
+    masked = labels["has_mask"] > 0
+    photos = masked & (labels["has_joints"] == 0)
+    there = photos if bool(photos.any()) else masked
     if not there.any():
-        return {"skeleton": drawn.sum() * 0, "physique": physique(drawn).sum() * 0}
+        nothing = where.sum() * 0
+        return {"skeleton": nothing, "physique": nothing + physique(where.new_zeros(1, size, size)).sum() * 0}
+    masks = F.adaptive_avg_pool2d(labels["mask"][there].float()[:, None] / 255, size)[:, 0]
+    drawn = skeleton_mask(where[there], limbs, size)
     return {
-        "skeleton": skeleton_loss(drawn[there], masks[there], released=released),
-        "physique": physique_loss(physique(drawn)[there], masks[there]),
+        "skeleton": skeleton_loss(drawn, masks, released=released),
+        "physique": physique_loss(physique(drawn), masks),
     }
 
 
