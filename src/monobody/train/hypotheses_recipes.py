@@ -136,7 +136,7 @@ def xas_blaze() -> Recipe:
     return Recipe(
         name="xas-blaze",
         model="xas-blaze",
-        plan=Plan(minutes=30, clip_norm=10.0, warmup_steps=100, device="cpu"),
+        plan=Plan(minutes=30, clip_norm=10.0, bf16=True, warmup_steps=50, device="cpu"),
         batch=32,
         mixture=PAIRS,
         hypotheses=HypothesesSettings(rate=2e-3, bare_share=0.0),
