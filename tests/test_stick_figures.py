@@ -12,6 +12,7 @@ from test_animated_glb import load
 from test_glb import world_matrices
 
 from monobody.body.skeleton import SKELETONS
+from monobody.cli import main
 from monobody.errors import UserError
 from monobody.export.skin import Y_UP
 from monobody.motion import Motion
@@ -200,3 +201,16 @@ def test_half_a_body_and_mixed_scenes_cannot_be(scene: Scene) -> None:
         Hypothesis(joints_cam_m={}, joints_px={})
     with pytest.raises(ValueError, match="every hypothesis"):
         replace(scene, people=(*scene.people, *posed.people))
+
+
+def test_export_writes_them_again(scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = scene.save(tmp_path / "scene.npz")
+    command = ["export", str(file), "-o"]
+    assert main([*command, str(tmp_path / "all.glb"), "--hypotheses", "all"]) == 0
+    assert main([*command, str(tmp_path / "best.glb"), "-o", str(tmp_path / "again.json")]) == 0
+    assert [len(load(tmp_path / f"{name}.glb").meshes) for name in ("all", "best")] == [4, 2]
+    assert len(json.loads((tmp_path / "again.json").read_text())["people"]) == 2
+    capsys.readouterr()
+    for wrong in (["walk.bvh"], ["walk.glb", "--rig", "ue5"]):
+        assert main([*command, str(tmp_path / wrong[0]), *wrong[1:]]) == 2
+        assert "--lift" in capsys.readouterr().err

@@ -42,10 +42,12 @@ def export(
     """
     from monobody.body.model import Body
     from monobody.errors import UserError
-    from monobody.export.options import options_for
+    from monobody.export.motion_npz import motion_from
+    from monobody.export.npz import holds_skeletons, scene_from
+    from monobody.export.options import ExportOptions, options_for
     from monobody.export.paths import suffix_of
+    from monobody.export.safe_npz import read_arrays
     from monobody.export.writers import report
-    from monobody.motion import Motion
 
     if not out:
         raise UserError("Say where to with -o FILE, such as -o walk.fbx; the extension says what.")
@@ -57,7 +59,15 @@ def export(
         options_for(suffix_of(path), choices)
         if path.resolve() == file.resolve():
             raise UserError(f"{path} is what is read: choose another name to write to.")
-    motion = Motion.load(file, body=None if body is None else Body.load(body))
+    arrays, own_body = read_arrays(file, "motion"), None if body is None else Body.load(body)
+    if holds_skeletons(arrays):
+        scene = scene_from(arrays, file, own_body)
+        changed = {name: value for name, value in choices.items() if value != getattr(ExportOptions(), name)}
+        for path in out:
+            which = {"hypotheses": hypotheses} if suffix_of(path) == ".glb" else {}
+            print(scene.save(path, **(changed | which)))
+        return OK
+    motion = motion_from(arrays, file, own_body)
     for line in report(motion):
         print(line)
     for path in out:

@@ -121,6 +121,11 @@ def scene_from(arrays: dict[str, np.ndarray], path: str | Path, body: "Body | No
         raise damaged(path, "scene") from error
 
 
+def holds_skeletons(arrays: dict[str, np.ndarray]) -> bool:
+    """Tell whether a file's arrays are a scene of people without bodies."""
+    return "weight" in arrays and len(arrays["weight"]) > 0 and not BODY.keys() & arrays.keys()
+
+
 def camera_from(facts: dict[str, Any]) -> Camera:
     """Return a camera from its facts.
 
