@@ -18,6 +18,7 @@ from monobody.cli.export import export
 from monobody.cli.fit import fit
 from monobody.cli.predict import predict
 from monobody.cli.prepare import prepare
+from monobody.cli.serve import serve
 from monobody.cli.synthesize import synthesize
 from monobody.cli.train import train
 from monobody.cli.view import view
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"monobody {__version__}")
         return OK
-    verbs = (predict, fit, export, view, synthesize, prepare, train, evaluate, body, models, doctor)
+    verbs = (predict, fit, export, view, serve, synthesize, prepare, train, evaluate, body, models, doctor)
     try:
         code = tyro.extras.subcommand_cli_from_dict(
             {verb.__name__: verb for verb in verbs},

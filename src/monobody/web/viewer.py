@@ -9,7 +9,6 @@ import io
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from monobody.export.options import KNOWN
 from monobody.files import atomic_write
 from monobody.motion import Motion
 from monobody.scene import Scene
+from monobody.web.shipped import asset
 from monobody.web.viewer_block import packed
 from monobody.web.viewer_data import viewer_data
 
@@ -118,11 +118,6 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:60] or "result"
 
 
-def asset(name: str) -> str:
-    """Return one of the viewer's own files as text."""
-    return (resources("monobody.web") / "assets" / name).read_text(encoding="utf-8")
-
-
 def jpeg(picture: UInt8[np.ndarray, "h w 3"], most_px: int = PHOTO_SIDE_PX) -> bytes:
     """Return a photo as JPEG, no side longer than ``most_px``."""
     from PIL import Image
@@ -145,7 +140,8 @@ def _clip(path: Path, result: Scene | Motion) -> str:
 
     source = open_source(path)
     _check_size("clip", source.width_px, source.height_px, result)
-    content = base64.b64encode(small_clip(source)).decode()
+    end_s = float(result.times_s[-1]) if isinstance(result, Motion) else 0.0
+    content = base64.b64encode(small_clip(source, end_s)).decode()
     return f'<video id="photo" muted loop playsinline preload="auto" src="data:video/mp4;base64,{content}"></video>'
 
 

@@ -63,7 +63,7 @@ class Sticks {
     this.balls = new THREE.InstancedMesh(new THREE.SphereGeometry(1.7 * radius, 14, 10), material, parents.length);
     this.rods = new THREE.InstancedMesh(new THREE.CylinderGeometry(radius, radius, 1, 10), material, this.bones.length);
     this.parts = [this.rods, this.balls];
-    for (const part of this.parts) { part.frustumCulled = false; part.renderOrder = through ? 2 : 0; }
+    for (const part of this.parts) { part.frustumCulled = false; part.renderOrder = through ? 1000 : 0; }
   }
 
   pose(points) {
@@ -107,12 +107,19 @@ class Figure {
     if (!this.isBody) return;
     const material = new THREE.MeshLambertMaterial({ color: this.colour, transparent: true });
     this.body = new THREE.SkinnedMesh(this.shared.geometry(this.take.shape), material);
+    // Depth is drawn first, so that of a body one can see through only the skin in front is seen.
+    this.depth = new THREE.SkinnedMesh(this.body.geometry, material.clone());
+    this.depth.material.colorWrite = false;
+    this.depth.morphTargetInfluences = this.body.morphTargetInfluences;
     // The bones' matrices are written whole in `pose`: from the resting body to the posed one.
     const bones = this.joints.parents.map(() => new THREE.Bone());
-    this.body.bind(new THREE.Skeleton(bones, bones.map(() => new THREE.Matrix4())), new THREE.Matrix4());
-    this.body.frustumCulled = false;
-    this.body.renderOrder = this.rank;
-    this.scene.add(this.body);
+    const skeleton = new THREE.Skeleton(bones, bones.map(() => new THREE.Matrix4()));
+    [this.depth, this.body].forEach((each, after) => {
+      each.bind(skeleton, new THREE.Matrix4());
+      each.frustumCulled = false;
+      each.renderOrder = 2 * this.rank + after;
+      this.scene.add(each);
+    });
   }
 
   /** Show a frame of the person's own, or nothing where it is negative. */
@@ -123,9 +130,8 @@ class Figure {
     const withSticks = drawn && (bones || !this.isBody);
     for (const part of this.sticks.parts) part.visible = withSticks;
     if (this.body) {
-      this.body.visible = drawn && body;
+      this.body.visible = this.depth.visible = drawn && body;
       this.body.material.opacity = opacity * (this.rank ? 0.75 : 1);
-      this.body.material.depthWrite = this.body.material.opacity > 0.5;
     }
     if (drawn && frame !== this.frame) this.pose(frame);
   }

@@ -207,6 +207,7 @@ async function startViewer() {
   function set(name, value) {
     state[name] = value;
     document.body.dataset.view = state.view;
+    $("opacity").value = state.opacity;
     for (const button of document.querySelectorAll("[data-switch]")) button.setAttribute("aria-pressed", state[button.dataset.switch]);
     for (const button of document.querySelectorAll("[data-view]:not(body)")) button.setAttribute("aria-pressed", state.view === button.dataset.view);
     $("canvas").style.touchAction = state.view === "turntable" ? "none" : "auto";
