@@ -260,7 +260,8 @@ An animal on four legs in SMPL's file format ({len(BONES)} joints, {betas.shape[
 - **Mesh**: {len(template.vertices)} vertices, {len(template.faces)} triangles: the fox's, drawn onto the others.
   Left-right symmetric.
 - **Shape**: the first four coefficients are what the five differ in; the others are
-  {stretches}. `animal_betas` has the five animals. Size is none: the trunk, from between the hips to between the shoulders, is
+  {stretches}.
+  `animal_betas` has the five animals. Size is none: the trunk, from between the hips to between the shoulders, is
   {TRUNK_M} m in all five.
 - **Poses**: {len(pose_clip)} at {FRAMES_PER_S} a second, as quaternions (wxyz, in 1/32767) of every joint relative to its
   parent, by clip: {counts}.

@@ -158,6 +158,7 @@ class _Reader:
         for number, node in enumerate(nodes):
             for child in node.get("children", ()):
                 parents[child] = number
+        _outwards(tuple(parents))
         rest = {
             part: np.array([node.get(part, _REST[part]) for node in nodes], np.float32).reshape(len(nodes), -1)
             for part in _PARTS

@@ -24,6 +24,7 @@ from monobody.data.animal_poses import AnimalPoses
 from monobody.data.coats import Anatomy, albedo, between, read_coats, sample_coat
 from monobody.data.exposure import LINEAR, decode, encoded, lay_over
 from monobody.data.ground import ground_shadow
+from monobody.data.hypothesis_row import HypothesisRow
 from monobody.data.lighting import Light, harmonics
 from monobody.data.paint import bump_volume
 from monobody.data.scenery import occlude, sample_background
@@ -35,6 +36,7 @@ from monobody.render.shade import vertex_normals
 BLOCK = 16
 JOINTS = SKELETONS["quadruped"].joints
 _ROOT = JOINTS.index("pelvis")
+_FLIP = SKELETONS["quadruped"].flip
 _OVERSAMPLING = 2
 
 
@@ -227,3 +229,35 @@ def _aim(plane: Float[np.ndarray, "v 2"], size: int, rng: np.random.Generator) -
     margin = 1.14 * math.exp(0.08 * rng.normal())
     focal = size / (margin * float((high - low).max()))
     return focal, size / 2 - 0.5 * (low + high) * focal + rng.normal(size=2) * 0.03 * size
+
+
+def animal_row(sample: AnimalSample, *, mirrored: bool = False, labelled: bool = True) -> HypothesisRow:
+    """Return a training row of a sample.
+
+    Args:
+        sample: of the stream.
+        mirrored: exchange left and right.
+        labelled: say where the joints are; a row without stands for a photo with a mask.
+    """
+    size = len(sample.image)
+    root_m = sample.joints_cam_m[_ROOT, 2]
+    joints = np.concatenate(
+        [
+            2 * sample.points_px / size - 1,
+            ((sample.joints_cam_m[:, 2] - root_m) * 2 * sample.focal_px / (size * root_m))[:, None],
+        ],
+        axis=1,
+    ).astype(np.float32)
+    image, mask = sample.image, np.round(255 * sample.mask).astype(np.uint8)
+    if mirrored:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+        joints = (joints * np.array([-1, 1, 1], np.float32))[list(_FLIP)]
+    inside = (np.abs(joints) <= 1).all(1)
+    return HypothesisRow(
+        images=np.ascontiguousarray(image.transpose(2, 0, 1)),
+        mask=np.ascontiguousarray(mask),
+        has_mask=np.float32(1),
+        joints=joints * np.float32(labelled),
+        known=(inside & labelled).astype(np.float32),
+        has_joints=np.float32(labelled),
+    )
