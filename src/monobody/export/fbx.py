@@ -14,6 +14,7 @@ from jaxtyping import Float
 from monobody.body.assets import BodyData
 from monobody.export.armature import Armature, armatures
 from monobody.export.euler import euler_degrees
+from monobody.export.fbx_header import creator, documents, header, properties_of, settings, takes
 from monobody.export.fbx_nodes import CREATION_TIME, FILE_ID, Long, Node, file_bytes, named
 from monobody.export.glb import COLOURS
 from monobody.export.options import ExportOptions
@@ -24,8 +25,6 @@ from monobody.render.shade import vertex_normals
 
 TICKS = 46186158000
 """Units of time in a second."""
-_TIME_MODES = {24: 11, 25: 10, 30: 6, 48: 5, 50: 4, 60: 3, 100: 2, 120: 1}
-_CUSTOM_TIME_MODE = 14
 
 
 def write_fbx(motion: Motion, path: str | Path, options: ExportOptions) -> list[Path]:
@@ -49,17 +48,17 @@ def fbx_bytes(motion: Motion, options: ExportOptions) -> bytes:
         objects.add_animation(motion.name, people, int(end))
     return file_bytes(
         [
-            _header(motion),
+            header(motion),
             Node("FileId", (FILE_ID,)),
             Node("CreationTime", (CREATION_TIME,)),
-            Node("Creator", (_creator(motion),)),
-            _settings(motion, options, int(end)),
-            _documents(motion.name if end else ""),
+            Node("Creator", (creator(motion),)),
+            settings(motion, options, int(end)),
+            documents(motion.name if end else ""),
             Node("References"),
             objects.definitions(),
             objects.objects,
             objects.connections,
-            _takes(motion.name if end else "", int(end)),
+            takes(motion.name if end else "", int(end)),
         ]
     )
 
@@ -97,7 +96,7 @@ class _Objects:
         described.add("Version", 102)
         described.add("ShadingModel", "lambert")
         described.add("MultiLayer", 0)
-        _properties(described).add("P", "DiffuseColor", "Color", "", "A", *colour)
+        properties_of(described).add("P", "DiffuseColor", "Color", "", "A", *colour)
         self._connect(material, mesh)
         self._skin(person, joints, geometry)
         self._bind_pose(person, joints, mesh)
@@ -105,7 +104,7 @@ class _Objects:
     def add_animation(self, name: str, people: list[Armature], end: int) -> None:
         """Append one stack with everybody's curves."""
         stack = self._object("AnimationStack", name, "AnimStack", "")
-        span = _properties(self.objects.children[-1])
+        span = properties_of(self.objects.children[-1])
         span.add("P", "LocalStop", "KTime", "Time", "", Long(end))
         span.add("P", "ReferenceStop", "KTime", "Time", "", Long(end))
         layer = self._object("AnimationLayer", "BaseLayer", "AnimLayer", "")
@@ -145,7 +144,7 @@ class _Objects:
     def _attribute(self, name: str, kind: str, model: Long) -> None:
         """Say what a node is: a bone ("LimbNode") or nothing ("Null")."""
         attribute = self._object("NodeAttribute", name, "NodeAttribute", kind)
-        _properties(self.objects.children[-1]).add("P", "Size", "double", "Number", "", 1.0)
+        properties_of(self.objects.children[-1]).add("P", "Size", "double", "Number", "", 1.0)
         self.objects.children[-1].add("TypeFlags", "Skeleton" if kind == "LimbNode" else "Null")
         self._connect(attribute, model)
 
@@ -153,7 +152,7 @@ class _Objects:
         model = self._object("Model", name, "Model", kind)
         node = self.objects.children[-1]
         node.add("Version", 232)
-        properties = _properties(node)
+        properties = properties_of(node)
         properties.add("P", "InheritType", "enum", "", "", 1)
         properties.add("P", "DefaultAttributeIndex", "int", "Integer", "", 0)
         properties.add("P", "Lcl Translation", "Lcl Translation", "", "A", *map(float, place))
@@ -166,7 +165,7 @@ class _Objects:
     def _geometry(self, person: Armature, data: BodyData) -> Long:
         geometry = self._object("Geometry", f"{person.name}_mesh", "Geometry", "Mesh")
         node = self.objects.children[-1]
-        _properties(node)
+        properties_of(node)
         node.add("GeometryVersion", 124)
         node.add("Vertices", person.rest_vertices.reshape(-1).astype(np.float64))
         # The last corner of each polygon is marked by its bitwise complement.
@@ -227,7 +226,7 @@ class _Objects:
         self, layer: Long, model: Long, short: str, what: str, times: np.ndarray, values: Float[np.ndarray, "f 3"]
     ) -> None:
         node_id = self._object("AnimationCurveNode", short, "AnimCurveNode", "")
-        properties = _properties(self.objects.children[-1])
+        properties = properties_of(self.objects.children[-1])
         for axis, first in zip("XYZ", values[0], strict=True):
             properties.add("P", f"d|{axis}", "Number", "", "A", float(first))
         self._connect(node_id, layer)
@@ -244,82 +243,6 @@ class _Objects:
             node.add("KeyAttrDataFloat", np.zeros(4, np.float32))
             node.add("KeyAttrRefCount", np.array([len(times)], np.int32))
             self._connect(curve, node_id, f"d|{axis}")
-
-
-def _header(motion: Motion) -> Node:
-    header = Node("FBXHeaderExtension")
-    header.add("FBXHeaderVersion", 1003)
-    header.add("FBXVersion", 7400)
-    stamp = header.add("CreationTimeStamp")
-    stamp.add("Version", 1000)
-    for name, value in (("Year", 1970), ("Month", 1), ("Day", 1), ("Hour", 10)):
-        stamp.add(name, value)
-    for name in ("Minute", "Second", "Millisecond"):
-        stamp.add(name, 0)
-    header.add("Creator", _creator(motion))
-    info = header.add("SceneInfo", named("GlobalInfo", "SceneInfo"), "UserData")
-    info.add("Type", "UserData")
-    info.add("Version", 100)
-    about = info.add("MetaData")
-    about.add("Version", 100)
-    comment = f"model {motion.model}: {motion.terms}"
-    for name, value in (("Title", motion.name), ("Subject", ""), ("Author", ""), ("Keywords", ""), ("Revision", "")):
-        about.add(name, value)
-    about.add("Comment", comment)
-    return header
-
-
-def _settings(motion: Motion, options: ExportOptions, end: int) -> Node:
-    node = Node("GlobalSettings")
-    node.add("Version", 1000)
-    properties = _properties(node)
-    up, front, front_sign = (2, 1, -1) if options.up == "z" else (1, 2, 1)
-    whole = {
-        "UpAxis": up, "UpAxisSign": 1, "FrontAxis": front, "FrontAxisSign": front_sign, "CoordAxis": 0,
-        "CoordAxisSign": 1, "OriginalUpAxis": up, "OriginalUpAxisSign": 1,
-    }  # fmt: skip
-    for name, value in whole.items():
-        properties.add("P", name, "int", "Integer", "", value)
-    # How many centimetres the file's unit is.
-    unit = 100.0 if options.unit == "m" else 1.0
-    for name in ("UnitScaleFactor", "OriginalUnitScaleFactor"):
-        properties.add("P", name, "double", "Number", "", unit)
-    mode = next((mode for fps, mode in _TIME_MODES.items() if abs(motion.fps / fps - 1) < 1e-6), _CUSTOM_TIME_MODE)
-    properties.add("P", "TimeMode", "enum", "", "", mode)
-    properties.add("P", "TimeSpanStart", "KTime", "Time", "", Long(0))
-    properties.add("P", "TimeSpanStop", "KTime", "Time", "", Long(end))
-    properties.add("P", "CustomFrameRate", "double", "Number", "", motion.fps if mode == _CUSTOM_TIME_MODE else -1.0)
-    return node
-
-
-def _documents(stack: str) -> Node:
-    node = Node("Documents")
-    node.add("Count", 1)
-    document = node.add("Document", Long(999_999), "", "Scene")
-    properties = _properties(document)
-    properties.add("P", "SourceObject", "object", "", "")
-    properties.add("P", "ActiveAnimStackName", "KString", "", "", stack)
-    document.add("RootNode", Long(0))
-    return node
-
-
-def _takes(stack: str, end: int) -> Node:
-    node = Node("Takes")
-    node.add("Current", stack)
-    if stack:
-        take = node.add("Take", stack)
-        take.add("FileName", "take.tak")
-        take.add("LocalTime", Long(0), Long(end))
-        take.add("ReferenceTime", Long(0), Long(end))
-    return node
-
-
-def _creator(motion: Motion) -> str:
-    return f"monobody {motion.versions.get('monobody', '')}".strip()
-
-
-def _properties(node: Node) -> Node:
-    return node.add("Properties70")
 
 
 def _mapping(node: Node, mapping: str, reference: str) -> Node:
