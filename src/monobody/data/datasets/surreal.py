@@ -22,6 +22,7 @@ The focal length is 600 pixels (60 mm on a 32 mm sensor). Shapes belong to the f
 and 70 %), so neighbouring clips of one run repeat each other; every tenth frame is kept.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,11 +44,12 @@ GET_IT = (
     "or take the *.mp4, *_info.mat and *_segm.mat alone with its download script."
 )
 EVERY = 10
-EXPECTED = {"train": 534_209, "val": 0, "test": 119_466}
+EXPECTED = {"train": 534_209, "val": 0, "test": 119_466, "pairs": 0}
 """A tenth of the paper's 5,342,090 and 1,194,662 frames, and some more: a clip's first frame always counts. How many
 there are in val is nowhere written."""
 
 Split = Literal["train", "val", "test"]
+"""Besides "pairs", which are those of `surreal_pairs.py`."""
 FOCAL_PX, PRINCIPAL_PX, SIZE = 600.0, (160.0, 120.0), (320, 240)
 CAMERA_FROM_WORLD = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
 """Of the pictures as they are mirrored back here."""
@@ -69,40 +71,57 @@ class Surreal(Chained):
 
     def __init__(self, root: str | Path, split: Split = "train", *, every: int = EVERY) -> None:
         folder = _home(Path(root)) / split
-        self.every = every
         self.clips = sorted(path for path in folder.glob("run*/*/*_info.mat") if _video(path).is_file())
         if not self.clips:
             raise UserError(f"{folder} holds no run*/CLIP/*_info.mat with its video. {GET_IT}")
-        lengths = np.array([_frame_count(path) for path in self.clips])
-        kept = -(-lengths // every)
-        super().__init__(kept)
-        bare = sum(int(count) for path, count in zip(self.clips, kept, strict=True) if not _parts_file(path).is_file())
+        self._take(self.clips, [range(0, _frame_count(path), every) for path in self.clips])
+
+    def _take(self, clips: list[Path], frames: Sequence[Sequence[int]]) -> None:
+        """Be the given frames of the given clips."""
+        self.clips, self.frames = clips, list(frames)
+        super().__init__([len(each) for each in self.frames])
+        bare = sum(len(kept) for path, kept in zip(clips, self.frames, strict=True) if not _parts_file(path).is_file())
         self.left_out = {"masks and parts, of samples whose clips have no *_segm.mat": bare} if bare else {}
         self._open: tuple[int, dict[str, Any], VideoFrames] | None = None
 
     def name(self, index: int) -> str:
         """Return where a sample comes from: run, clip and frame."""
         clip, place = self.find(index)
-        return f"{self.clips[clip].parts[-3]}/{_video(self.clips[clip]).stem}/{self.every * place:03d}"
+        return f"{self.clips[clip].parts[-3]}/{_video(self.clips[clip]).stem}/{self.frames[clip][place]:03d}"
 
     def sample(self, part: int, place: int) -> Sample:
         """Return a clip's sample; the clip stays open for as long as it is wanted."""
-        if self._open is None or self._open[0] != part:
-            path = self.clips[part]
-            self._open = (part, _read_clip(path, self.every), VideoFrames(_video(path)))
-        _, labels, video = self._open
-        frame = self.every * place
+        labels, video = self._opened(part)
+        frame = self.frames[part][place]
         return _sample(video[frame], labels, frame, str(self.clips[part]))
 
+    def joints(self, part: int, place: int) -> tuple[Float[np.ndarray, "24 3"], Float[np.ndarray, "24 2"]]:
+        """Return SMPL's joints of a sample: metres in the camera frame, and pixels of the picture mirrored back."""
+        labels, _ = self._opened(part)
+        world = labels["joints3D"][..., self.frames[part][place]].T
+        joints = (world - labels["camLoc"]) @ CAMERA_FROM_WORLD.T
+        return joints, project(joints, FOCAL_PX, PRINCIPAL_PX)
 
-def samples(root: str | Path, split: Split = "train") -> Surreal:
-    """Return every tenth frame of a split."""
+    def _opened(self, part: int) -> tuple[dict[str, Any], VideoFrames]:
+        if self._open is None or self._open[0] != part:
+            path = self.clips[part]
+            self._open = (part, clip_labels(path, self.frames[part]), VideoFrames(_video(path)))
+        return self._open[1], self._open[2]
+
+
+def samples(root: str | Path, split: Literal["train", "val", "test", "pairs"] = "train") -> Surreal:
+    """Return every tenth frame of a split, or the pairs."""
+    if split == "pairs":
+        from monobody.data.datasets.surreal_pairs import SurrealPairs
+
+        return SurrealPairs(root)
     return Surreal(root, split)
 
 
-def check(root: str | Path, split: Split | None = None) -> list[str]:
+def check(root: str | Path, split: Literal["train", "val", "test", "pairs"] | None = None) -> list[str]:
     """Return what a split lacks, or train and test where none is named, in words; masks and parts may be missing."""
     home, words = _home(Path(root)), []
+    split = "train" if split == "pairs" else split
     for each in ("train", "test") if split is None else (split,):
         found = sorted((home / each).glob("run*/*/*_info.mat"))
         if not found:
@@ -158,8 +177,12 @@ def _sample(image: UInt8[np.ndarray, "h w 3"], labels: dict[str, Any], frame: in
     )
 
 
-def _read_clip(path: Path, every: int) -> dict[str, Any]:
-    """Return a clip's labels, with the parts of the kept frames where there are any."""
+def clip_labels(path: Path, frames: Sequence[int] = ()) -> dict[str, Any]:
+    """Return a clip's labels, with the parts of some frames where there are any.
+
+    Raises:
+        UserError: a file is damaged, or lacks something.
+    """
     wanted = ("pose", "shape", "joints2D", "joints3D", "zrot", "camLoc", "gender")
     labels = _load(path, wanted)
     count = labels["pose"].shape[-1] if "pose" in labels and labels["pose"].ndim == 2 else 1
@@ -170,8 +193,8 @@ def _read_clip(path: Path, every: int) -> dict[str, Any]:
         if name not in labels or labels[name].size != np.prod(shape):
             raise UserError(f"{path} has no usable {name}: unpack it again.")
         labels[name] = np.asarray(labels[name], np.float64).reshape(shape)
-    if _parts_file(path).is_file():
-        labels |= _load(_parts_file(path), tuple(f"segm_{frame + 1}" for frame in range(0, count, every)))
+    if frames and _parts_file(path).is_file():
+        labels |= _load(_parts_file(path), tuple(f"segm_{frame + 1}" for frame in frames))
     return labels
 
 
