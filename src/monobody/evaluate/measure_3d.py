@@ -13,7 +13,7 @@ from jaxtyping import Float
 from monobody.evaluate.choices import picks
 from monobody.evaluate.predictions import Predictions
 from monobody.evaluate.protocol import Choice, EvaluationSet, Protocol, Result, Row
-from monobody.metrics import align, joint_errors_mm
+from monobody.metrics import Tally, align, joint_errors_mm
 
 LOT = 4096
 """People measured at once; more would only fill the memory."""
@@ -104,8 +104,12 @@ def measured(
 
 
 def means(by_person: ByPerson) -> dict[str, float]:
-    """Return each column's mean over all people; a person's NaN is not passed over."""
-    return {name: float(np.mean(values)) for name, values in by_person.items()}
+    """Return each column's mean over all people, with one rounding; a person's NaN is not passed over."""
+    count = len(next(iter(by_person.values()), ()))
+    tally = Tally(count)
+    tally.add(np.arange(count), **by_person)
+    everybody = tally.total().whole()
+    return {name: float(everybody.mean(name)) for name in by_person}
 
 
 def broken_down(

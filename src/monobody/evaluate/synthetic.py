@@ -30,7 +30,7 @@ from monobody.errors import UserError
 from monobody.evaluate.bodies import lacking, same_body
 from monobody.evaluate.choices import picks
 from monobody.evaluate.keypoints_2d import outcomes_of, per_person, pooled
-from monobody.evaluate.measure_3d import errors_about_root, errors_after_similarity
+from monobody.evaluate.measure_3d import errors_about_root, errors_after_similarity, means
 from monobody.evaluate.predictions import Predictions, as_joints
 from monobody.evaluate.protocol import Column, EvaluationSet, Protocol, Result, Row
 from monobody.evaluate.protocols import chosen_variant
@@ -211,8 +211,9 @@ def numbers_of(
     values: Values, outcomes: Mapping[str, Float[np.ndarray, "n k"]], chosen: np.ndarray
 ) -> dict[str, float | None]:
     """Return the columns of some of the people: means, and joints pooled."""
-    means: dict[str, float | None] = {key: float(value[chosen].mean()) for key, value in values.items()}
-    return means | {key: pooled(outcome[chosen]) for key, outcome in outcomes.items()}
+    return means({key: value[chosen] for key, value in values.items()}) | {
+        key: pooled(outcome[chosen]) for key, outcome in outcomes.items()
+    }
 
 
 def _angle_deg(first: Float[np.ndarray, "n 3"], second: np.ndarray) -> Float[np.ndarray, " n"]:
