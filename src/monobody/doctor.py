@@ -9,7 +9,8 @@ from pathlib import Path
 from monobody.hub import DEFAULT_MODEL, MODELS, find_weights
 
 PACKAGES = ("torch", "numpy", "numba", "pillow", "safetensors", "openvino", "tyro", "rich", "jaxtyping")
-OPTIONAL = ("accelerate", "tensorboard", "scipy", "torchvision")
+OPTIONAL = ("accelerate", "tensorboard", "scipy", "torchvision", "av", "onnx", "onnxscript", "onnxruntime", "ray")
+VARIABLES = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "XDG_CACHE_HOME", "MONOBODY_OFFLINE")
 
 
 def examine() -> tuple[str, bool]:
@@ -30,12 +31,27 @@ def examine() -> tuple[str, bool]:
         except Exception as error:  # Whatever is broken is what this page is for.
             healthy = False
             lines.append(f"BROKEN  {error}")
+    lines.append(f"cache   {_cache()}")
+    lines.append(
+        "set     " + (", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ) or "-")
+    )
     data = os.environ.get("MONOBODY_DATA")
     lines.append(
         f"data    {data if data and Path(data).is_dir() else 'none ($MONOBODY_DATA; needed for training only)'}"
     )
     lines.append("All is well." if healthy else "Install monobody again: pip install --force-reinstall monobody")
-    return "\n".join(lines), healthy
+    # What is pasted in public need not say who one is.
+    report = "\n".join(lines).replace(str(Path.home()), "~") if Path.home() != Path("/") else "\n".join(lines)
+    return f"Paste all of this into a bug report:\n\n```\n{report}\n```", healthy
+
+
+def _cache() -> str:
+    """Return where fetched files are, and how much there is."""
+    from monobody.hub import cache_folder
+
+    files = [path for path in cache_folder().rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files) / 1e6
+    return f"{cache_folder()}: {len(files)} files, {size:.0f} MB" if files else f"{cache_folder()}: empty"
 
 
 def _version(package: str) -> str:

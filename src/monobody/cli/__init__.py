@@ -15,6 +15,7 @@ from monobody.cli.about import body, doctor, models
 from monobody.cli.evaluate import evaluate
 from monobody.cli.exits import INTERRUPTED, OK, REFUSED, UNREAD
 from monobody.cli.export import export
+from monobody.cli.export_onnx import export_onnx
 from monobody.cli.fit import fit
 from monobody.cli.predict import predict
 from monobody.cli.prepare import prepare
@@ -33,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"monobody {__version__}")
         return OK
-    verbs = (predict, fit, export, view, serve, synthesize, prepare, train, evaluate, body, models, doctor)
+    verbs = (predict, fit, export, export_onnx, view, serve, synthesize, prepare, train, evaluate, body, models, doctor)
     try:
         code = tyro.extras.subcommand_cli_from_dict(
-            {verb.__name__: verb for verb in verbs},
+            {verb.__name__.replace("_", "-"): verb for verb in verbs},
             prog="monobody",
             description="3D people from a single picture.",
             args=arguments or ["--help"],

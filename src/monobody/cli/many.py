@@ -8,8 +8,9 @@ from pathlib import Path
 from monobody.cli.exits import OK, PARTLY, REFUSED
 from monobody.cli.folders import ensure_writable
 from monobody.errors import UserError
+from monobody.predict.gather import collect_tasks
 from monobody.predict.manifest import MANIFEST
-from monobody.predict.many import SHOWN, Engine, Settings, Tally, collect_tasks, on_this_machine, run_many
+from monobody.predict.many import SHOWN, Engine, Settings, Tally, on_this_machine, run_many
 
 ENGINES = ("processes", "ray")
 

@@ -12,6 +12,7 @@ from monobody.errors import UserError
 
 if TYPE_CHECKING:
     from monobody.predict.batch import Outcome
+    from monobody.predict.predictor import Predictor
 
 
 def predict(
@@ -30,6 +31,7 @@ def predict(
     fov: float | None = None,
     refine: bool = False,
     device: str = "auto",
+    runtime: str = "torch",
     overwrite: bool = False,
     smooth: float | None = None,
     every: int | None = None,
@@ -57,6 +59,7 @@ def predict(
         fov: Horizontal field of view in degrees, instead of the focal length.
         refine: Fit the bodies to the landmarks that the detector found.
         device: auto, cpu, cuda, cuda:1, ...
+        runtime: What runs the network: torch, onnxruntime or openvino.
         overwrite: Do pictures again that have all their results already.
         smooth: Of a video: seconds over which motion is smoothed, 0 not at all; 0.1 where left out.
         every: Of a video: look for people in every so manieth frame, and follow them in between; 12 where left out.
@@ -77,12 +80,15 @@ def predict(
             raise UserError("--box, --mask, --workers and --pack are for photos: leave them out for videos.")
         from monobody.predict.predictor import load
 
+        def loaded() -> "Predictor":
+            return load(model, device=device, body=body, hypotheses=kept, lift=lift, runtime=runtime)
+
         return predict_clips(
-            pictures, out, save, lambda: load(model, device=device, body=body, hypotheses=kept, lift=lift), choices,
+            pictures, out, save, loaded, choices,
             detector=detector, focal_px=focal_px, fov_deg=fov, refine=refine,
         )  # fmt: skip
     from monobody.predict.batch import collect_jobs, parse_box, parse_kinds, run_jobs
-    from monobody.predict.many import has_tars
+    from monobody.predict.gather import has_tars
     from monobody.predict.progress import Progress
 
     kinds, boxes = parse_kinds(save), [parse_box(text) for text in box] or None
@@ -95,7 +101,7 @@ def predict(
         settings = Settings(
             out=in_full(out), kinds=kinds, packed=bool(pack), model=model and in_full(model),
             body=body and in_full(body), boxes=None if boxes is None else tuple(boxes), detector=in_full(detector),
-            focal_px=focal_px, fov_deg=fov, refine=refine, hypotheses=kept, lift=lift, device=device,
+            focal_px=focal_px, fov_deg=fov, refine=refine, hypotheses=kept, lift=lift, runtime=runtime, device=device,
             threads=threads_of_each(workers),
         )  # fmt: skip
         return predict_many(pictures, settings, workers=workers, pack=pack, engine=engine, overwrite=overwrite)
@@ -110,7 +116,7 @@ def predict(
     if isinstance(finder, PeopleFile):
         finder.people.check_pictures([job.picture.name for job in jobs])
     masks = Masks(mask, [job.picture for job in jobs])
-    predictor = load(model, device=device, body=body, hypotheses=kept, lift=lift)
+    predictor = load(model, device=device, body=body, hypotheses=kept, lift=lift, runtime=runtime)
     with Progress(len(jobs)) as progress:
         outcome = run_jobs(
             jobs,

@@ -8,11 +8,10 @@ at once, whatever it is doing.
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -50,12 +49,12 @@ class _Worker:
     part: int | None = None
 
 
-def run_units(start: Callable[[], Work[Unit]], units: Sequence[Unit], *, workers: int) -> Iterator[Any]:
+def run_units(start: Callable[[], Work[Unit]], units: Sequence[Unit], *, workers: int) -> Generator[Any]:
     """Yield what the work makes of each unit, as it is finished, in no order.
 
     Args:
         start: called once in every worker, new processes that share nothing; gives the work. It is pickled.
-        units: pickled too.
+        units: pickled too. What a worker leaves half-written when it is killed is the caller's to remove.
         workers: how many processes.
 
     Raises:
@@ -109,7 +108,7 @@ def run_units(start: Callable[[], Work[Unit]], units: Sequence[Unit], *, workers
                 team.append(_hire(context, start))
     finally:
         for worker in team:
-            worker.process.terminate()
+            worker.process.kill()
         for worker in team:
             _dismiss(worker)
 
@@ -134,24 +133,21 @@ def _dismiss(worker: _Worker) -> None:
 
 def _serve(start: Callable[[], Work[Any]], pipe: Connection) -> None:
     """Work until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer,
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # which ends its workers so: no temporary file stays.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer.
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        work = start()
-        pipe.send(("ready", None))
-        while True:
-            try:
+    with suppress(OSError, EOFError):  # The parent closes the pipe when there is nothing more to do.
+        try:
+            work = start()
+            pipe.send(("ready", None))
+            while True:
                 unit, left_out = pipe.recv()
-            except (EOFError, OSError):
-                return
-            pipe.send(("done", work(unit, left_out, lambda part: pipe.send(("begin", part)))))
-    except UserError as error:
-        pipe.send(("user error", str(error)))
-    except Exception:
-        pipe.send(("failure", traceback.format_exc()))
-    finally:
-        pipe.close()
+                pipe.send(("done", work(unit, left_out, lambda part: pipe.send(("begin", part)))))
+        except UserError as error:
+            pipe.send(("user error", str(error)))
+        except (OSError, EOFError):
+            raise
+        except Exception:
+            pipe.send(("failure", traceback.format_exc()))
 
 
 def _end_with_parent() -> None:

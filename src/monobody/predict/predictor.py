@@ -292,6 +292,7 @@ def load(
     body: Body | str | Path | None = None,
     hypotheses: Kept = "all",
     lift: bool = False,
+    runtime: str = "torch",
 ) -> Predictor:
     """Load a model by its name or from a weights file.
 
@@ -300,14 +301,22 @@ def load(
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
         body: the body, or a SMPL .npz or .pkl file, that the model was trained with; the shipped one where left out.
         hypotheses: as for :meth:`Predictor.asked`; so is ``lift``.
+        runtime: what runs the network: torch, onnxruntime or openvino; the latter two on the processor.
 
     Raises:
-        UserError: no such model, device, body or hypotheses; damaged weights; weights made for another body.
+        UserError: no such model, device, body, hypotheses or runtime; damaged weights; weights made for another body.
     """
     target = choose_device(device)
     loaded = body if isinstance(body, Body) else Body.load(body)
     name = resolved(str(DEFAULT_MODEL if name_or_file is None else name_or_file))
-    return _loaded(name, target, loaded).asked(hypotheses, lift=lift)
+    if runtime != "torch" and target.type != "cpu":
+        target = choose_device("cpu")
+    predictor = _loaded(name, target, loaded)
+    if runtime != "torch" and name != "mean-pose":
+        from monobody.predict.runtime import in_runtime
+
+        predictor.estimator = in_runtime(predictor.estimator, runtime, find_weights(name), loaded.digest)
+    return predictor.asked(hypotheses, lift=lift)
 
 
 def _loaded(name: str, target: torch.device, body: Body) -> Predictor:
