@@ -11,7 +11,8 @@ none, an empty matrix or nothing at all; `is_visible` is a number, a string or e
 first pixel's centre is 1. The pelvis and the thorax are not among our joints; the "upper neck" is LSP's neck.
 
 The split "hmr" leaves out, as HMR does, of whom too little is marked to tell how large a whole body would be; "train"
-has them too, and HMR's crop makes portraits of them (`data/published_crop.py`).
+has them too, and HMR's crop makes portraits of them (`data/published_crop.py`). The split "valid", with masks, is that
+of `mpii_valid.py`.
 """
 
 from pathlib import Path
@@ -21,25 +22,28 @@ import numpy as np
 
 from monobody.body.skeleton import SKELETONS, correspondence
 from monobody.data.clicked import ClickedPhotos
+from monobody.data.datasets import mpii_valid
 from monobody.data.published_crop import tells_size
 from monobody.errors import UserError
 
 LICENCE = "Simplified BSD for annotations and code; pictures for research only, their copyright is their authors'."
 GET_IT = "Pictures (12.9 GB) and annotations (mpii_human_pose_v1_u12_2.zip): http://human-pose.mpi-inf.mpg.de"
-EXPECTED = {"hmr": 16_125, "train": 0}
+EXPECTED = {"hmr": 16_125, "train": 0, "valid": 0}
 """As others counted them after HMR's rules; 0 where none is known."""
-Split = Literal["hmr", "train"]
+Split = Literal["hmr", "train", "valid"]
 ANNOTATIONS = "mpii_human_pose_v1_u12_1.mat"
 TOO_LITTLE = "too little marked to tell the body's size"
 _PLACES = ("annotations", ".", "mpii_human_pose_v1_u12_2", "mpii_human_pose_v1_u12_1")
 
 
 def samples(root: str | Path, split: Split = "hmr") -> ClickedPhotos:
-    """Return the people who stand apart in the training pictures, those whom HMR kept or all.
+    """Return the people who stand apart in the training pictures, those whom HMR kept or all; or those of "valid".
 
     Raises:
         UserError: the annotations are missing or of another kind.
     """
+    if split == "valid":
+        return mpii_valid.valid_people(Path(root))
     path = _annotations(Path(root))
     if path is None:
         raise UserError(f"{root} holds no annotations/{ANNOTATIONS}. {GET_IT}")
@@ -72,9 +76,12 @@ def samples(root: str | Path, split: Split = "hmr") -> ClickedPhotos:
 
 
 def check(root: str | Path, split: str | None = None) -> list[str]:
-    """Return what is missing below a folder, in words; every split needs the same files."""
+    """Return what is missing below a folder, in words; every split but "valid" needs the same files."""
     root = Path(root)
-    missing = [] if _annotations(root) else [f"annotations/{ANNOTATIONS} is missing."]
+    there, wanted = _annotations(root), f"annotations/{ANNOTATIONS}"
+    if split == "valid":
+        there, wanted = mpii_valid.annotations(root), f"annot/{mpii_valid.NAMES[0]}"
+    missing = [] if there else [f"{wanted} is missing."]
     if not any((root / "images").glob("*.jpg")):
         missing.append("images/ holds no 015601864.jpg ...")
     return missing
