@@ -17,6 +17,7 @@ from monobody.body.rotation import axis_angle_to_matrix
 from monobody.body.skeleton import SKELETONS
 from monobody.cli import main
 from monobody.data.keypoint_files.read_people import read_file
+from monobody.errors import UserError
 from monobody.fit.settings import Settings, Stage
 from monobody.image import read_image
 from monobody.metrics import pa_mpjpe
@@ -25,7 +26,7 @@ from monobody.predict.detection import Detection
 from monobody.predict.fit_picture import Fitter
 from monobody.predict.given_keypoints import mapped
 from monobody.predict.predictor import Predictor
-from monobody.predict.somebody_else import suspicion
+from monobody.predict.somebody_else import doubt_about
 from monobody.scene import Scene, save_png
 
 STAGES = (
@@ -153,8 +154,10 @@ def test_a_mask_is_followed(truth: Scene, photo: Path, tmp_path: Path) -> None:
 def test_a_mask_of_something_else_is_noticed(truth: Scene, photo: Path, tmp_path: Path) -> None:
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[:40, -40:] = 255
-    keypoints = written(tmp_path, openpose(truth))
-    scene = Fitter(shipped_body(), settings=QUICK)(photo, keypoints, person=0, mask=mask, focal_px=FOCAL)
+    keypoints, fitter = written(tmp_path, openpose(truth)), Fitter(shipped_body(), settings=QUICK)
+    with pytest.raises(UserError, match="none of the 25 keypoints is in the mask: is it of another person"):
+        fitter(photo, keypoints, person=0, mask=mask, focal_px=FOCAL)
+    scene = fitter(photo, keypoints, person=0, mask=mask, focal_px=FOCAL, trust=True)
     assert "is the mask of another person" in scene.notes[0]
 
 
@@ -175,12 +178,14 @@ def test_results_on_somebodys_own_body_have_its_terms() -> None:
     assert Fitter(own).terms == "those of the body SMPL_NEUTRAL"
 
 
-def test_keypoints_in_another_order_are_noticed(truth: Scene, photo: Path, tmp_path: Path) -> None:
-    """The right number of joints in the wrong order fits no body; the notes say so."""
+def test_keypoints_in_another_order_are_refused(truth: Scene, photo: Path, tmp_path: Path) -> None:
+    """The right number of joints in the wrong order is nobody in the picture; it fits no body either, the notes say."""
+    fitter = Fitter(shipped_body(), settings=QUICK)
     keypoints = written(tmp_path, openpose(truth, order=list(range(24, -1, -1))))
-    scene = Fitter(shipped_body(), settings=QUICK)(photo, keypoints, person=0, focal_px=FOCAL)
-    assert "bad fit" in scene.notes[0]
-    fine = Fitter(shipped_body(), settings=QUICK)(photo, written(tmp_path, openpose(truth)), person=0, focal_px=FOCAL)
+    with pytest.raises(UserError, match="person 0: the detector sees"):
+        fitter(photo, keypoints, person=0, focal_px=FOCAL)
+    assert "bad fit" in fitter(photo, keypoints, person=0, focal_px=FOCAL, trust=True).notes[0]
+    fine = fitter(photo, written(tmp_path, openpose(truth)), person=0, focal_px=FOCAL)
     assert "bad fit" not in fine.notes[0]
 
 
@@ -189,11 +194,31 @@ def test_keypoints_of_somebody_else_are_suspected() -> None:
     photo = read_image(SAMPLES / "synthetic_one_b.jpg").rgb
     (person,) = read_file(SAMPLES / "synthetic_one_b_keypoints.json").in_picture(None, 512, 512)
     assert person.keypoints is not None
-    assert suspicion(photo, person.keypoints, "openpose25") is None
+    assert doubt_about(photo, person.keypoints, "openpose25") is None
     beside = person.keypoints + np.array([-160, 0, 0])
     upside_down = person.keypoints * np.array([1, -1, 1]) + np.array([0, 520, 0])
     for wrong in (beside, upside_down):
-        assert "the detector sees" in (suspicion(photo, wrong, "openpose25") or "")
+        doubt = doubt_about(photo, wrong, "openpose25")
+        assert doubt is not None
+        assert doubt.why.startswith("the detector sees")
+        assert doubt.sure
+
+
+def test_keypoints_of_somebody_else_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not fitted and warned of: no file is written, unless somebody insists."""
+    content = json.loads((SAMPLES / "synthetic_one_b_keypoints.json").read_text())
+    for person in content["people"]:
+        triples = np.array(person["pose_keypoints_2d"]).reshape(-1, 3)
+        person["pose_keypoints_2d"] = (triples - [160, 0, 0]).ravel().tolist()
+    command = ["fit", str(SAMPLES / "synthetic_one_b.jpg"), "--keypoints", str(written(tmp_path, content))]
+    assert main([*command, "-o", str(tmp_path / "out"), "--save", "json"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "person 0: the detector sees" in said
+    assert "--trust" in said
+    assert not list((tmp_path / "out").glob("*.json"))
+    fitter = Fitter(shipped_body(), settings=QUICK)
+    scene = fitter(SAMPLES / "synthetic_one_b.jpg", written(tmp_path, content), trust=True)
+    assert "the detector sees" in scene.notes[0]
 
 
 @pytest.mark.parametrize("set_name", ["coco17", "openpose25"])
@@ -203,9 +228,11 @@ def test_exchanged_sides_are_suspected(set_name: str) -> None:
     (person,) = read_file(SAMPLES / "synthetic_one_b_keypoints.json").in_picture(None, 512, 512)
     assert person.keypoints is not None
     keypoints, _ = mapped(person.keypoints, person.set_name, set_name)
-    assert suspicion(photo, keypoints, set_name) is None
-    exchanged = keypoints[list(SKELETONS[set_name].flip)]
-    assert "left and right" in (suspicion(photo, exchanged, set_name) or "")
+    assert doubt_about(photo, keypoints, set_name) is None
+    doubt = doubt_about(photo, keypoints[list(SKELETONS[set_name].flip)], set_name)
+    assert doubt is not None
+    assert "left and right" in doubt.why
+    assert not doubt.sure, "the person is there, so that this is a warning"
 
 
 def test_a_fit_may_start_from_a_model(truth: Scene, photo: Path, tmp_path: Path) -> None:

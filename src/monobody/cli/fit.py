@@ -22,6 +22,7 @@ def fit(
     focal_px: float | None = None,
     fov: float | None = None,
     device: str = "auto",
+    trust: bool = False,
     overwrite: bool = False,
 ) -> int:
     """Fit bodies to keypoints that another program found; write overlays, meshes, numbers.
@@ -38,6 +39,7 @@ def fit(
         focal_px: Focal length in pixels; otherwise from EXIF, or the picture's diagonal.
         fov: Horizontal field of view in degrees, instead of the focal length.
         device: Where the model runs that the fit starts from: auto, cpu, cuda, cuda:1, ...
+        trust: Fit keypoints even where the picture, or the mask, surely shows somebody else.
         overwrite: Do pictures again that have all their results already.
     """
     from monobody.predict.batch import collect_jobs, parse_kinds, run_jobs
@@ -61,7 +63,9 @@ def fit(
             jobs,
             out,
             kinds,
-            lambda path: fitter(path, people, person=person, mask=masks.of(path), focal_px=focal_px, fov_deg=fov),
+            lambda path: fitter(
+                path, people, person=person, mask=masks.of(path), focal_px=focal_px, fov_deg=fov, trust=trust
+            ),
             overwrite=overwrite,
             report=lambda job, news: progress.step(f"{job.picture}: {news}"),
         )

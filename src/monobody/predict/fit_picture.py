@@ -26,7 +26,7 @@ from monobody.predict.before_camera import hypothesis_of_fit
 from monobody.predict.given_keypoints import box_about, detection_from_keypoints, region_of
 from monobody.predict.predictor import as_picture, choose_camera, load, versions
 from monobody.predict.refine import start_of
-from monobody.predict.somebody_else import suspicion
+from monobody.predict.somebody_else import Doubt, doubt_about
 from monobody.scene import Person, Scene
 
 if TYPE_CHECKING:
@@ -39,6 +39,12 @@ FITS_BADLY = 0.06
 """A mean distance of the keypoints above this share of the person's size is worth a warning."""
 FILLS_BADLY = 0.3
 """So is a mask of which the body has less than this in common."""
+BESIDE_MASK = 0.05
+"""Keypoints this near to a mask, in person sizes, count as inside."""
+NOT_THEIRS = (
+    "In the whole picture it surely finds somebody, and nobody with such a pose. If the keypoints are right all the "
+    "same, say so: --trust (trust=True)."
+)
 FROM_MEAN, FROM_MODEL = Settings(), Settings(start_error_rad=0.3)
 """Given keypoints are thought to be better than a model's body, so that this is tied to loosely."""
 
@@ -78,6 +84,7 @@ class Fitter:
         mask: UInt8[np.ndarray, "h w"] | None = None,
         focal_px: float | None = None,
         fov_deg: float | None = None,
+        trust: bool = False,
     ) -> Scene:
         """Fit everybody whom a file of keypoints lists for a picture.
 
@@ -87,6 +94,7 @@ class Fitter:
             person: "all", "best" (highest mean confidence), or a person's number in the file, from 0.
             mask: where the person is seen, above 127, of the picture's size; only for a single person.
             focal_px: as for a :class:`~monobody.predict.predictor.Predictor`; so is ``fov_deg``.
+            trust: fit keypoints though the picture surely shows somebody else, or nobody at their place.
 
         Returns:
             A scene whose notes tell how well every body fits; its ``people`` are empty where the file lists nobody.
@@ -111,7 +119,14 @@ class Fitter:
             notes.append(f"{len(chosen) - len(known)} of {len(chosen)} people have no keypoints and were not fitted")
         people: list[Person] = []
         if known:
-            people, measures = self._people(read.rgb, known, camera, _checked_mask(mask, width, height, len(known)))
+            evidence = _checked_mask(mask, width, height, len(known))
+            if mask is not None and not trust:
+                _ensure_inside(mask, known[0])
+            doubts = [doubt_about(read.rgb, _table(one), one.set_name) for one in known]
+            for one, doubt in zip(known, doubts, strict=True):
+                if doubt is not None and doubt.sure and not trust:
+                    raise UserError(f"{one.where}: {doubt.why} {NOT_THEIRS}")
+            people, measures = self._people(read.rgb, known, camera, evidence, doubts)
             notes += measures
         return Scene(
             people=tuple(people),
@@ -129,7 +144,12 @@ class Fitter:
         )
 
     def _people(
-        self, rgb: UInt8[np.ndarray, "h w 3"], known: Sequence[KnownPerson], camera: Camera, mask: Mask | None
+        self,
+        rgb: UInt8[np.ndarray, "h w 3"],
+        known: Sequence[KnownPerson],
+        camera: Camera,
+        mask: Mask | None,
+        doubts: Sequence[Doubt | None],
     ) -> tuple[list[Person], list[str]]:
         """Return the fitted people in the file's order, and a sentence on each."""
         height, width = rgb.shape[:2]
@@ -151,8 +171,8 @@ class Fitter:
                         hypothesis_of_fit(self.body, fits, place, crop, camera, width_px=width, height_px=height),
                     ),
                 )
-                doubt = suspicion(rgb, _table(one), set_name)
-                sentences[row] = ", ".join([f"person {row} {how_well(fits, place)}", *([doubt] if doubt else [])])
+                doubt = doubts[row]
+                sentences[row] = f"person {row} {how_well(fits, place)}" + (f", {doubt.why}" if doubt else "")
         return [one for one in people if one is not None], sentences
 
     def _started(
@@ -229,6 +249,26 @@ def _checked_mask(mask: UInt8[np.ndarray, "h w"] | None, width_px: int, height_p
         raise UserError("The mask is white everywhere: it must be white where the person is, and black elsewhere.")
     covered = torch.from_numpy((np.asarray(mask) > 127).astype(np.float32))
     return Mask(coverage=covered, window_px=(0.0, 0.0, float(width_px), float(height_px)))
+
+
+def _ensure_inside(mask: UInt8[np.ndarray, "h w"], person: KnownPerson) -> None:
+    """Refuse keypoints none of which lies in the mask or beside it.
+
+    Raises:
+        UserError: they are another person's.
+    """
+    rows, columns = np.nonzero(np.asarray(mask) > 127)
+    if not len(rows):
+        return
+    points = _table(person)[_table(person)[:, 2] > 0, :2]
+    reach = BESIDE_MASK * np.ptp(points, axis=0).max()
+    covered = np.column_stack([columns, rows]) + 0.5
+    near = [np.abs(covered - point).max(1).min() <= reach for point in points]
+    if not any(near):
+        raise UserError(
+            f"{person.where}: none of the {len(points)} keypoints is in the mask: is it of another person, or of "
+            "another picture? If both are right all the same, say so: --trust (trust=True)."
+        )
 
 
 def _table(person: KnownPerson) -> np.ndarray:
