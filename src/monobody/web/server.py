@@ -69,7 +69,7 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
     def says(*codes: int) -> dict[int | str, dict[str, Any]]:
         return {code: {"model": Sentence, "description": REASONS[code]} for code in codes}
 
-    JobId = Annotated[str, InPath(pattern="^[0-9a-f]{32}$", description="the job's id")]
+    job_id = InPath(pattern="^[0-9a-f]{32}$", description="the job's id")
     uploading = asyncio.Semaphore(limits.uploads)
 
     @asynccontextmanager
@@ -176,14 +176,14 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
         return enqueue(folder, content[:BYTES_NEEDED], folder / "upload")
 
     @app.get("/api/jobs/{name}", summary="How far a job is, and its files", tags=["jobs"], responses=says(404))
-    async def look(name: JobId) -> JobState:
+    async def look(name: Annotated[str, job_id]) -> JobState:
         return state(found(name))
 
     @app.delete(
         "/api/jobs/{name}", status_code=204, summary="Stop a job and remove all of it", tags=["jobs"],
         responses=says(404), response_class=Response,
     )  # fmt: skip
-    def remove(name: JobId) -> None:
+    def remove(name: Annotated[str, job_id]) -> None:
         jobs.remove(found(name))
 
     @app.get(
@@ -191,7 +191,7 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
         responses={200: {"content": BYTES}, **says(404)},
     )  # fmt: skip
     def take(
-        name: JobId,
+        name: Annotated[str, job_id],
         file: Annotated[str, InPath(description="a name that the job lists")],
         download: Annotated[bool, Query(description="as a file to keep, not to show")] = False,
     ) -> FileResponse:
@@ -200,12 +200,9 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
             raise HTTPException(404, "The job has no such file.")
         kind = MEDIA.get(file.rpartition(".")[2], "application/octet-stream")
         shown = kind.startswith(("image", "video", "text/html")) and not download
-        return FileResponse(
-            job.folder / file,
-            media_type=kind,
-            filename=file,
-            content_disposition_type="inline" if shown else "attachment",
-        )
+        # Without a name, so that the page can give the file the one of what was sent.
+        headers = {"content-disposition": "inline" if shown else "attachment"}
+        return FileResponse(job.folder / file, media_type=kind, headers=headers)
 
     def page(content: str) -> HTMLResponse:
         return HTMLResponse(content, headers={"content-security-policy": POLICY})

@@ -56,7 +56,7 @@ class Worker:
     def __init__(self, loader: Loader, limits: Limits) -> None:
         self.loader, self.limits = loader, limits
         self._process: Any = None
-        self._pipe: Connection | None = None
+        self._pipe: Any = None
 
     def start(self) -> None:
         """Start the process and wait until it has its model.
@@ -89,7 +89,6 @@ class Worker:
         """
         if self._process is None or not self._process.is_alive():
             self.start()
-        assert self._pipe is not None
         self._pipe.send((kind, source, folder))
         end = monotonic() + self.limits.job_s
         while True:
@@ -119,7 +118,6 @@ class Worker:
         self._process, self._pipe = None, None
 
     def _next(self, end: float, stopped: Callable[[], bool] = lambda: False) -> tuple[Any, ...]:
-        assert self._pipe is not None
         while True:
             if stopped():
                 return ("stopped",)
