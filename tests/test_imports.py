@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("body", "camera", "image", "render", "data.crop", "data.warp"),
     ("models", "losses", "metrics"),
     ("data", "fit"),
-    ("train", "hypothesis", "scene", "motion", "motion_sources", "hub"),
+    ("train", "hypothesis", "scene", "motion", "motion_sources", "hub", "download"),
     ("predict",),
     ("evaluate", "export", "doctor"),
     ("web",),
