@@ -63,9 +63,7 @@ def check(root: str | Path, split: Split | None = None) -> list[str]:
     bare = [path.name for path in numbered if path not in _videos(root)]
     missing = [f"{len(bare)} of {len(numbered)} videos lack images/ or masks/ ({', '.join(bare[:3])})."] if bare else []
     if split is not None and not any(_is_of(folder.name, split) for folder in numbered):
-        missing.append(
-            f"No video is of the split {split} ({', '.join(sorted(VALIDATION_VIDEOS))} is kept apart)."
-        )
+        missing.append(f"No video is of the split {split} ({', '.join(sorted(VALIDATION_VIDEOS))} is kept apart).")
     return missing
 
 
