@@ -2,7 +2,8 @@
 
     python many_process.py PICTURES OUT PACK WORKERS SECONDS
 
-Every picture that is done is also noted in OUT.log, by whoever did it. A picture called "killer" kills its worker.
+Every picture that is done is also noted in OUT.log, with the process that did it. With ENGINE=ray it runs on Ray. A
+picture called "killer" kills its worker.
 """
 
 import json
@@ -46,7 +47,7 @@ class ToyWorker(many.Worker):
         if "failing" in task.name:
             raise ValueError("strange")
         with Path(f"{self._settings.out}.log").open("a") as log:
-            log.write(f"{task.name}\n")
+            log.write(f"{task.name} {os.getpid()}\n")
         people = [] if "nobody" in task.name else [1]
         content = json.dumps({"name": task.name, "padding": "x" * 2000})
         return SimpleNamespace(people=people, save=lambda path: save(content, path))
@@ -67,8 +68,13 @@ def main():
     Path(out).mkdir(exist_ok=True)
     tasks, _ = collect_tasks([pictures], Path(out), packed=pack != "0")
     settings = ToySettings(out=out, kinds=("json", "npz"), packed=pack != "0", seconds=float(seconds))
+    engine = many.on_this_machine
+    if os.environ.get("ENGINE") == "ray":
+        from monobody.predict.on_ray import on_ray
+
+        engine = on_ray
     try:
-        tally = many.run_many(tasks, settings, workers=int(workers), pack=int(pack))
+        tally = many.run_many(tasks, settings, workers=int(workers), pack=int(pack), engine=engine)
     except UserError as error:
         sys.exit(f"monobody: {error}")
     print(tally.done, tally.before, tally.empty, tally.failed, flush=True)
