@@ -9,6 +9,7 @@ def serve(
     port: int = 7860,
     token: str | None = None,
     model: str | None = None,
+    lift: bool = False,
     device: str = "auto",
     upload_mb: float = 200.0,
     clip_seconds: float = 60.0,
@@ -22,6 +23,7 @@ def serve(
         port: The port; 0 for any that is free.
         token: What visitors must know: at least 16 characters; auto makes one and prints it.
         model: A name from `monobody models`, or a weights file.
+        lift: Fit bodies to the skeletons of models that give skeletons.
         device: auto, cpu, cuda, cuda:1, ...
         upload_mb: The largest file that is taken.
         clip_seconds: The longest clip that is taken.
@@ -35,7 +37,7 @@ def serve(
 
     limits = Limits(upload_mb=upload_mb, clip_s=clip_seconds, keep_minutes=keep_minutes, disk_mb=1000 * disk_gb)
     run(
-        loader_of(model, device),
+        loader_of(model, device, lift=lift),
         model=str(model or DEFAULT_MODEL),
         host=host,
         port=port,

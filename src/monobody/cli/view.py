@@ -15,6 +15,7 @@ def view(
     picture: Annotated[Path | None, arg(metavar="PHOTO|CLIP")] = None,
     save: str | None = None,
     model: str | None = None,
+    lift: bool = False,
     body: Path | None = None,
     device: str = "auto",
 ) -> int:
@@ -27,6 +28,7 @@ def view(
         save: Files to download from the page, any of glb,fbx,bvh,obj,csv,json,npz,smpl.npz; none for none; glb,bvh,npz
             where left out, glb,npz,json of skeletons.
         model: Which model predicts, where there is something to predict.
+        lift: Fit bodies to the skeletons of models that give skeletons.
         body: The body file that the result or the model was made with, where that is not the shipped one.
         device: auto, cpu, cuda, cuda:1, ...
     """
@@ -41,7 +43,7 @@ def view(
     if save is not None:
         named = "" if save == "none" else save
         kinds = tuple(dict.fromkeys(part.strip() for part in named.split(",") if part.strip()))
-    found = open_result(file, picture, model=model, body=body, device=device)
+    found = open_result(file, picture, model=model, lift=lift, body=body, device=device)
     write_viewer(found.result, page, picture=found.picture, clip=found.clip, save=kinds)
     count = found.count
     seen = f"{count} {'person' if count == 1 else 'people'}"

@@ -37,6 +37,7 @@ def open_result(
     picture: Path | None = None,
     *,
     model: str | None = None,
+    lift: bool = False,
     body: Path | None = None,
     device: str = "auto",
 ) -> Found:
@@ -45,7 +46,7 @@ def open_result(
     Args:
         file: any of these.
         picture: the photo or clip that the .npz file was made of.
-        model, body, device: as :func:`monobody.load` takes them.
+        model, lift, body, device: as :func:`monobody.load` takes them.
 
     Raises:
         UserError: a file is missing, damaged, or does not go with the other.
@@ -67,7 +68,7 @@ def open_result(
         raise UserError(f"There is no file {file}: check the path.")
     from monobody.predict.predictor import load
 
-    result = load(model, device=device, body=body)(file)
+    result = load(model, device=device, body=body, lift=lift)(file)
     if isinstance(result, Motion):
         return Found(result=result, clip=file)
     return Found(result=result, picture=result.picture)

@@ -33,16 +33,24 @@ class Made:
     """Names of the files in the job's folder, for visitors."""
 
 
-def loader_of(model: str | None, device: str) -> Loader:
-    """Return what loads the model of that name."""
-    return partial(_load, model, device)
+def loader_of(model: str | None, device: str, *, lift: bool = False) -> Loader:
+    """Return what loads the model of that name; ``lift`` makes bodies of the skeletons of those that give skeletons.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    from monobody.hub import DEFAULT_MODEL, find_weights
+
+    if model != "mean-pose":  # Which has no weights.
+        find_weights(model or DEFAULT_MODEL)
+    return partial(_load, model, device, lift)
 
 
-def _load(model: str | None, device: str) -> Any:
+def _load(model: str | None, device: str, lift: bool) -> Any:
     import monobody.web.viewer  # noqa: F401  So that the first job does not wait for it.
     from monobody.predict.predictor import load
 
-    return load(model, device=device)
+    return load(model, device=device, lift=lift)
 
 
 class Worker:
