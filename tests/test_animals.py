@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from few_textures import few_textures
 
 from monobody.body.assets import NO_PART, SHIPPED_ANIMAL, load_body_data
 from monobody.body.describe import describe_body
@@ -14,11 +15,8 @@ from monobody.body.model import Body
 from monobody.body.skeleton import SKELETONS
 from monobody.data.animal_poses import HELD_OUT_CLIPS, AnimalPoses
 from monobody.data.coats import SPOTS, Anatomy, albedo, read_coats, sample_coat
-from monobody.data.lighting import studio_lights
 from monobody.data.paint import bump_volume
-from monobody.data.procedural import muted, speckled
 from monobody.data.synthetic_animals import SyntheticAnimals, animal_row
-from monobody.data.textures import Textures
 from monobody.errors import UserError
 from monobody.render.shade import vertex_normals
 
@@ -38,14 +36,7 @@ def poses() -> AnimalPoses:
 
 @pytest.fixture(scope="module")
 def animals() -> SyntheticAnimals:
-    rng = np.random.default_rng(0)
-    few = Textures(
-        skins=[],
-        tiles=np.stack([speckled(rng, muted(rng), 128, 8.0) for _ in range(4)]),
-        backgrounds=[speckled(rng, muted(rng), 160, 20.0) for _ in range(3)],
-        lights=studio_lights(rng, 3),
-    )
-    return SyntheticAnimals(seed=5, textures=few)
+    return SyntheticAnimals(seed=5, textures=few_textures())
 
 
 def posed(body: Body, rotations: np.ndarray, betas: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,11 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from monobody.body.kinematics import JointBody
 from monobody.body.skeleton import SKELETONS
 
 if TYPE_CHECKING:
@@ -18,7 +16,7 @@ def usual_bones_m(body: "Body", joint_set: str = "xas18") -> Float[Tensor, " k"]
 
     The root's is 0. Bones between points of the skin change a little with the pose; at rest is near enough.
     """
-    joints = JointBody.from_body(body, (joint_set,))(torch.eye(3).repeat(24, 1, 1), torch.zeros(10))[joint_set]
+    joints = body.keypoints(body.template.cpu().double(), joint_set).to(body.template)
     parents = SKELETONS[joint_set].parents
     ends = joints[[joint if parent < 0 else parent for joint, parent in enumerate(parents)]]
     return (joints - ends).norm(dim=-1)

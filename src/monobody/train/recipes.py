@@ -9,6 +9,8 @@ from dataclasses import replace
 
 from monobody.errors import UserError
 from monobody.train.hypotheses_recipes import (
+    xas_animal,
+    xas_animal_critic,
     xas_blaze,
     xas_mini,
     xas_mini_photos,
@@ -221,6 +223,8 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "xas-mini-photos": xas_mini_photos,
     "xas-single": xas_single,
     "xas-blaze": xas_blaze,
+    "xas-animal": xas_animal,
+    "xas-animal-critic": xas_animal_critic,
     "xas-released": xas_released,
     "xas-tiny": xas_tiny,
     "tiny": tiny,

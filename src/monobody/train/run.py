@@ -19,6 +19,7 @@ from monobody.models.backbone import ResNet
 from monobody.models.hmr import HMR, BlazeRegressor, build_model
 from monobody.models.storage import load_weights, save_weights
 from monobody.train import checkpoint
+from monobody.train.animal_run import train_animals
 from monobody.train.checkpoint import RunState
 from monobody.train.conditioning import settle
 from monobody.train.engine import fit
@@ -81,11 +82,15 @@ def train(
     recipe = replace(recipe, plan=plan)
     trained = Body.load(body)
     own = body is not None and body.resolve() != SHIPPED_BODY
-    if own:
+    if own and not (recipe.hypotheses is not None and recipe.hypotheses.joint_set == "quadruped"):
         _check_own_body(recipe, trained, start)
     join(plan)
     if recipe.model == "lift":
         return train_lift(recipe.lift, plan, trained, data, out, resume=resume, start=start)
+    if recipe.hypotheses is not None and recipe.hypotheses.joint_set == "quadruped":
+        if own:
+            raise UserError(f"{recipe.name} learns the shipped quadruped: leave --body out.")
+        return train_animals(recipe, data, out, resume=resume, start=start)
     shares, missing = available(recipe, data)
     if missing and is_main():
         print(missing, file=sys.stderr, flush=True)
