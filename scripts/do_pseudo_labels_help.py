@@ -33,7 +33,8 @@ from monobody.data.sample import Augment, Sample
 from monobody.data.shards import SampleFiles
 from monobody.evaluate.held_out import HeldOut
 from monobody.evaluate.quick import SYNTHETIC
-from monobody.files import atomic_write
+from monobody.files import atomic_write, sha256_of
+from monobody.hub import find_weights
 from monobody.metrics import pck
 from monobody.models.hmr import HMR
 from monobody.models.output import HMROutput
@@ -130,22 +131,24 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=3200, help="crops of photos, and as many of synthetic people")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="keeps features")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="keeps features, by the weights' digest")
     parser.add_argument("--json", type=Path, help="put the numbers into this file, beside others")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    options.output.mkdir(parents=True, exist_ok=True)
+    weights = sha256_of(find_weights("hmr-small"))
+    kept_in: Path = options.output / weights[:12]  # Features of other weights are no use.
+    kept_in.mkdir(parents=True, exist_ok=True)
     shipped, body = load_network(), Body.load()
     joints = JointBody.from_body(body, ("cocoplus19",))
     measure = {"joint_body": joints, "capsules": CapsuleBody(body), "prior": PosePrior.load()}
-    shown = held_out(shipped, list(SampleFiles(SYNTHETIC)), options.output / "held_out_people.npz")
+    shown = held_out(shipped, list(SampleFiles(SYNTHETIC)), kept_in / "held_out_people.npz")
     real = photos_of(options.data, "validation")
     assert real is not None, f"{options.data} holds no lsp_extended/"
-    seen = held_out(shipped, [real[i] for i in range(len(real))], options.output / "held_out_photos.npz")
+    seen = held_out(shipped, [real[i] for i in range(len(real))], kept_in / "held_out_photos.npz")
     people, photos = (HeldOut(rows=rows, **measure) for rows in (shown, seen))
     labels = Prepared(options.labels)
-    known = cached(shipped, labels, options.output / "photos", options.rows, 11)
-    drawn = cached(shipped, SampleFiles(*options.people), options.output / "people", options.rows, 12)
+    known = cached(shipped, labels, kept_in / "photos", options.rows, 11)
+    drawn = cached(shipped, SampleFiles(*options.people), kept_in / "people", options.rows, 12)
     arms = {
         "synthetic people, photos in 2D": [drawn, without_3d(known)],
         "synthetic people, photos with fitted bodies": [drawn, known],
@@ -161,7 +164,7 @@ def main() -> None:
             table.setdefault(name, []).append(measured(model, people, photos))
             show(f"{name}, seed {seed}, {time.process_time() - began:.0f} CPU s", table[name][-1])
     summary: dict[str, Any] = {
-        "photos": len(labels), "rows": options.rows, "steps": options.steps, "batch": BATCH, "rate": RATE,
+        "weights_sha256": weights, "photos": len(labels), "rows": options.rows, "steps": options.steps, "batch": BATCH, "rate": RATE,
         "held_out": {"people": len(shown["features"]), "photos": len(seen["features"])}, "runs": table,
     }  # fmt: skip
     if options.json is not None:
