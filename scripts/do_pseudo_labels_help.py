@@ -164,7 +164,8 @@ def main() -> None:
             table.setdefault(name, []).append(measured(model, people, photos))
             show(f"{name}, seed {seed}, {time.process_time() - began:.0f} CPU s", table[name][-1])
     summary: dict[str, Any] = {
-        "weights_sha256": weights, "photos": len(labels), "rows": options.rows, "steps": options.steps, "batch": BATCH, "rate": RATE,
+        "weights_sha256": weights,
+        "photos": len(labels), "rows": options.rows, "steps": options.steps, "batch": BATCH, "rate": RATE,
         "held_out": {"people": len(shown["features"]), "photos": len(seen["features"])}, "runs": table,
     }  # fmt: skip
     if options.json is not None:
