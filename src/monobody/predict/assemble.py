@@ -55,15 +55,16 @@ class Shapes:
 
     def pelvis_m(self, betas: Float[np.ndarray, "*b 10"]) -> Float[np.ndarray, "*b 3"]:
         """Return where the pelvis of a shape rests."""
-        return self._joints(betas)[..., 0, :]
+        return self.joints_m(betas)[..., 0, :]
 
     def size_m(self, betas: Float[np.ndarray, "*b 10"]) -> Float[np.ndarray, "*b"]:
         """Return the length of all bones together."""
-        joints = self._joints(betas)
+        joints = self.joints_m(betas)
         bones = joints[..., 1:, :] - joints[..., self._parents[1:], :]
         return np.linalg.norm(bones, axis=-1).sum(axis=-1)
 
-    def _joints(self, betas: Float[np.ndarray, "*b 10"]) -> Float[np.ndarray, "*b 24 3"]:
+    def joints_m(self, betas: Float[np.ndarray, "*b 10"]) -> Float[np.ndarray, "*b 24 3"]:
+        """Return where the joints of a shape rest."""
         return self._rest + np.einsum("jcb,...b->...jc", self._by_shape, np.asarray(betas, np.float64))
 
 

@@ -218,9 +218,11 @@ def standard_range(transfer: int) -> UInt8[np.ndarray, "256"]:
 
 def _picture_stream(container: "InputContainer", path: str) -> "VideoStream":
     """Return the moving pictures of a container; the cover of a song is none."""
+    from av.stream import Disposition
+
     covers = 0
     for stream in container.streams.video:
-        if "attached_pic" in str(getattr(stream, "disposition", "")).lower():
+        if stream.disposition & Disposition.attached_pic:
             covers += 1
             continue
         if stream.codec_context is None:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 TURNING = 1.5
 """How far joints turn in a second, root mean square, radians: sigma of the motion."""
-WAVERING = 0.15
+WAVERING = 0.07
 """How far apart two estimates of one pose are, radians: sigma_0."""
 METRE = 1.0
 """What a metre of the place counts in radians."""

@@ -143,7 +143,7 @@ def stream(
     Raises:
         UserError: as :func:`predict_video`.
     """
-    from monobody.predict.predictor import versions
+    from monobody.predict.given import versions
     from monobody.scene import Scene
 
     options = options or VideoOptions()
@@ -182,7 +182,7 @@ def motion_of(
     Raises:
         UserError: there was not a single frame.
     """
-    from monobody.predict.predictor import versions
+    from monobody.predict.given import versions
 
     if not moments:
         raise UserError(f"{clip.path} has no frame in the time that was asked for.")
@@ -190,8 +190,15 @@ def motion_of(
     notes, model = sorted(clip.notes), predictor.model
     if brief:
         notes.append(f"{brief} {'person' if brief == 1 else 'people'} seen too briefly left out")
+    if options.refine and people:
+        from monobody.predict.refine_track import refined
+
+        fits = [refined(one, camera, predictor.body) for one in people]
+        people, model = [one for one, _, _ in fits], f"{model}, refined"
+        off, left = (float(np.nanmean([fit[side] for fit in fits])) for side in (1, 2))
+        notes.append(f"refined: landmarks {off:.1f} px off before, {left:.1f} px after")
     people = [calmed(one, options.smooth_s) for one in people]
-    return Motion(
+    motion = Motion(
         times_s=np.array([moment.time_s for moment in moments]),
         tracks=tuple(as_track(one, predictor.body) for one in people),
         camera=camera,
@@ -205,6 +212,11 @@ def motion_of(
         notes=tuple(notes),
         body=predictor.body,
     )
+    if options.foot_lock:
+        from monobody.predict.ground import lock_feet
+
+        motion = lock_feet(motion)
+    return motion
 
 
 def _watch(
@@ -300,7 +312,7 @@ def _followed(
 
 
 def _camera(clip: Source, options: VideoOptions) -> "Camera":
-    from monobody.predict.predictor import choose_camera
+    from monobody.predict.given import choose_camera
 
     return choose_camera(clip.width_px, clip.height_px, focal_px=options.focal_px, fov_deg=options.fov_deg)
 
