@@ -87,6 +87,7 @@ MODELS = {
         Model(name="xas-small", about="the same on ResNet-18, 256 px crops"),
         Model(name="xas-mini", about="the same on a thin ResNet-18, 128 px crops"),
         Model(name="xas-blaze", about="the same on the trunk of BlazePose, which has seen 3D labels"),
+        Model(name="xas-animal", about="several skeletons of an animal on four legs; give its --box"),
         Model(name="mean-pose", about="no network: everybody stands upright; the yardstick"),
     )
 }

@@ -31,6 +31,8 @@ OF_BOX = 1.3
 """The region's side over the longer side of the box of somebody's mask: the median over synthetic people who are within
 15 degrees of upright is 1.32 (16 to 84 %: 1.25 to 1.44), of those twice as tall as wide 1.28; the region's middle is
 0.01 sides below the box's (16 to 84 %: 0.03 above to 0.06 below)."""
+ANIMAL_MARGIN = 1.14
+"""The side of an animal's upright square over the longer side of its box."""
 
 
 def region_from_points(hip_px: Float[np.ndarray, "2"], full_body_px: Float[np.ndarray, "2"]) -> Crop:

@@ -27,6 +27,7 @@ from monobody.data.ground import ground_shadow
 from monobody.data.hypothesis_row import HypothesisRow
 from monobody.data.lighting import Light, harmonics
 from monobody.data.paint import bump_volume
+from monobody.data.region import ANIMAL_MARGIN
 from monobody.data.scenery import occlude, sample_background
 from monobody.data.staging import View, root_in_camera, rotation_x, rotation_z
 from monobody.data.textures import Textures
@@ -226,7 +227,7 @@ def _sample_view(rng: np.random.Generator) -> View:
 def _aim(plane: Float[np.ndarray, "v 2"], size: int, rng: np.random.Generator) -> tuple[float, Float[np.ndarray, "2"]]:
     """Choose the focal length and principal point that put the animal into the middle of the picture, about."""
     low, high = plane.min(0), plane.max(0)
-    margin = 1.14 * math.exp(0.08 * rng.normal())
+    margin = ANIMAL_MARGIN * math.exp(0.08 * rng.normal())
     focal = size / (margin * float((high - low).max()))
     return focal, size / 2 - 0.5 * (low + high) * focal + rng.normal(size=2) * 0.03 * size
 

@@ -17,6 +17,7 @@ from monobody.body.landmarks import Landmarks
 from monobody.body.rotation import axis_angle_to_matrix
 from monobody.camera import Camera, default_focal_px
 from monobody.data.crop import Crop, extract, hmr_crop
+from monobody.data.region import ANIMAL_MARGIN
 from monobody.data.sample import view_of
 from monobody.fit.lift import Lift
 from monobody.models.hmr import HMR, HMROutput, standing_pose
@@ -131,9 +132,17 @@ def estimate(estimator: Estimator, pictures: Sequence[Seen]) -> HMROutput:
 
 def with_own_crops(estimator: Estimator, detections: Sequence[Detection]) -> list[Detection]:
     """Return the detections with the crops that an estimator was trained on in place of the detector's regions."""
+    if getattr(estimator, "joint_set", None) == "quadruped":
+        return [replace(detection, crop=animal_crop_of(detection)) for detection in detections]
     if not (isinstance(estimator, PixelEstimator) and estimator.crop == "hmr"):
         return list(detections)
     return [replace(detection, crop=hmr_crop_of(detection)) for detection in detections]
+
+
+def animal_crop_of(detection: Detection) -> Crop:
+    """Return the upright square about an animal's box, with the margin that it is trained with."""
+    x0, y0, x1, y1 = (float(value) for value in detection.box_px)
+    return Crop(((x0 + x1) / 2, (y0 + y1) / 2), ANIMAL_MARGIN * max(x1 - x0, y1 - y0))
 
 
 def hmr_crop_of(detection: Detection) -> Crop:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from monobody.body.assets import SHIPPED_ANIMAL
 from monobody.body.model import Body
 from monobody.camera import Camera, full_image_translation
 from monobody.data.crop import Crop, checked_box, turn_back
@@ -331,6 +332,8 @@ def _loaded(name: str, target: torch.device, body: Body) -> Predictor:
         estimator: Estimator | SkeletonEstimator = LandmarkEstimator(lift, target)
     elif card.get("model") in XAS:
         detector = detector_of(card)
+        if detector.joint_set == "quadruped":
+            body = Body.load(SHIPPED_ANIMAL, animals=True)
         load_weights(detector, path, body_digest=body.digest)
         estimator = SkeletonEstimator(network=detector, device=target, body=body)
     else:
