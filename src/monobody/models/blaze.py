@@ -172,7 +172,8 @@ class BlazeBackbone(nn.Module):
         """
         first = (self.stem, self.stem_depthwise, self.stem_project, self.residuals[:LARGE_MAPS])
         trained = torch.is_grad_enabled() and any(p.requires_grad for module in first for p in module.parameters())
-        whole = trained or images.device.type != "cpu"
+        # An exported graph has no loop over however many parts there are.
+        whole = trained or images.device.type != "cpu" or torch.compiler.is_exporting()
         maps = []
         for crops in (images,) if whole else images.split(CROPS_IN_CACHE):
             x = F.relu6(self.stem(crops))

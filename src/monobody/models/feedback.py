@@ -107,7 +107,7 @@ class FeedbackRegressor(nn.Module):
             wrong_image = _cut(image - project_weak(estimate.points_m, estimate.output.camera)) * known
             wrong_world = _cut(world - _centred(estimate.points_m, world_score)) * world_known
             wrong = torch.cat([wrong_image, wrong_world], dim=-1).flatten(1)
-            state = state.expand(len(given), -1)
+            state = state.expand(given.shape[0], -1)
             h = self.input(torch.cat([given, wrong, state], dim=1)) + seen
             state = state + self.correction(self.blocks(h))
             estimate = self._estimate(state)

@@ -71,7 +71,7 @@ class IterativeRegressor(nn.Module):
 
     def forward(self, features: Float[Tensor, "b f"]) -> list[HMROutput]:
         """Return the estimate after every iteration; the last is the result."""
-        state = self.mean.expand(len(features), -1)
+        state = self.mean.expand(features.shape[0], -1)
         outputs = []
         for _ in range(self.iterations):
             h = self.dropout(F.relu(self.fc1(torch.cat([features, state], dim=1))))
