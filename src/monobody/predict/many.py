@@ -8,6 +8,7 @@ Workers make results under temporary or final names, whole each; this process al
 import io
 import os
 import re
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -130,12 +131,30 @@ class Worker:
             return record | {"failed": str(error) or "there is not enough memory for it."}
         except Exception as error:  # One strange picture must not end a run over a hundred thousand.
             return record | {"failed": f"unexpected {type(error).__name__}: {error}"}
-        if scene.people and tar is None:
-            for kind in self._settings.kinds:
-                save(scene, kind, Path(self._settings.out) / f"{task.name}{OUTPUTS[kind]}")
-        elif scene.people and tar is not None:
-            _pack(scene, self._settings.kinds, task.name, tar)
+        try:
+            if scene.people:
+                self._save(scene, task, tar)
+        except (UserError, OSError):  # Of the disk: going on would fail for every other picture as well.
+            raise
+        except Exception as error:
+            return record | {"failed": f"unexpected {type(error).__name__}: {error}"}
         return record | {"people": len(scene.people)}
+
+    def _save(self, scene: Any, task: Task, tar: tarfile.TarFile | None) -> None:
+        """Write a picture's results as files, or as KEY.json, KEY.glb, KEY.overlay.png into a tar."""
+        out, kinds = Path(self._settings.out), self._settings.kinds
+        if tar is None:
+            for kind in kinds:
+                save(scene, kind, out / f"{task.name}{OUTPUTS[kind]}")
+            return
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=out) as folder:
+            for kind in kinds:
+                save(scene, kind, Path(folder) / f"x{OUTPUTS[kind]}")
+            made = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+        for name, content in made.items():
+            entry = tarfile.TarInfo(f"{task.name}.{name.removeprefix('x').lstrip('._-')}")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
 
     def _predict(self, task: Task) -> Any:
         from monobody.image import read_image
@@ -270,21 +289,9 @@ def _temporary_tar(out: Path) -> Path:
     return Path(name)
 
 
-def _pack(scene: Any, kinds: Sequence[str], name: str, tar: tarfile.TarFile) -> None:
-    """Add a picture's results to a tar as KEY.json, KEY.glb, KEY.overlay.png."""
-    with tempfile.TemporaryDirectory(prefix="monobody-") as folder:
-        for kind in kinds:
-            save(scene, kind, Path(folder) / f"x{OUTPUTS[kind]}")
-        for path in sorted(Path(folder).iterdir()):
-            entry = tarfile.TarInfo(f"{name}.{path.name.removeprefix('x').lstrip('._-')}")
-            content = path.read_bytes()
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-
-
 def _sweep(folders: Iterable[Path]) -> None:
     """Remove the temporary files that killed writers left."""
     for folder in folders:
         for path in folder.glob(".*") if folder.is_dir() else ():
-            if _LEFTOVER.fullmatch(path.name) and path.is_file():
-                path.unlink(missing_ok=True)
+            if _LEFTOVER.fullmatch(path.name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -22,8 +22,8 @@ from monobody.errors import UserError
 Unit = TypeVar("Unit")
 FATAL = 2
 """So many deaths at one part of a unit and it is left out."""
-DEATHS_IN_A_ROW = 6
-"""So many without a finished unit in between and it is not the pictures' fault."""
+DEATHS_IN_A_ROW = 20
+"""So many more without a finished unit in between and it is not the units' fault."""
 
 
 class Work(Protocol[Unit]):
@@ -73,7 +73,7 @@ def run_units(start: Callable[[], Work[Unit]], units: Sequence[Unit], *, workers
                     kind, news = worker.pipe.recv()
                 except (EOFError, OSError):
                     deaths += 1
-                    if deaths >= DEATHS_IN_A_ROW:
+                    if deaths >= FATAL * workers + DEATHS_IN_A_ROW:
                         raise UserError(
                             f"Worker processes were ended from outside {deaths} times in a row, most likely for want "
                             "of memory: run the same command again with fewer --workers; what was finished is kept."
