@@ -6,8 +6,6 @@ job's own list and never by a path from outside. All pages, their scripts and st
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +36,7 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
     from fastapi import Path as InPath
     from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
     from pydantic import BaseModel
+    from starlette.routing import Match
 
     class File(BaseModel):
         name: str
@@ -72,13 +71,8 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
     job_id = InPath(pattern="^[0-9a-f]{32}$", description="the job's id")
     uploading = asyncio.Semaphore(limits.uploads)
 
-    @asynccontextmanager
-    async def lifespan(_: Any) -> AsyncIterator[None]:
-        yield
-        await asyncio.to_thread(jobs.close)
-
     app = FastAPI(
-        title="monobody", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan,
+        title="monobody", version=__version__, docs_url=None, redoc_url=None,
         description="3D people from a photo or a clip.",
     )  # fmt: skip
 
@@ -223,6 +217,12 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
         if name not in EXAMPLES:
             raise HTTPException(404, "There is no such example.")
         return Response(example(name), media_type="image/jpeg")
+
+    @app.exception_handler(405)
+    async def other_method(request: Request, _: Any) -> JSONResponse:
+        here = [route for route in app.routes if route.matches(request.scope)[0] != Match.NONE]
+        allowed = sorted({method for route in here for method in getattr(route, "methods", None) or ()})
+        return JSONResponse({"detail": "This is not done here."}, 405, {"allow": ", ".join(allowed)})
 
     @app.exception_handler(Exception)
     async def failed(*_: Any) -> JSONResponse:

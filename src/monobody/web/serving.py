@@ -10,6 +10,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,14 @@ def serve(
     worker = Worker(loader, limits)
     _stop_in_order()
     try:
-        with tempfile.TemporaryDirectory(prefix="monobody-serve-") as folder:
+        with tempfile.TemporaryDirectory(prefix="monobody-serve-") as folder, ExitStack() as stack:
             worker.start()
-            jobs = Jobs(Path(folder), limits, worker)
+            jobs = stack.enter_context(closing(Jobs(Path(folder), limits, worker)))
             app = Guard(make_app(jobs, limits, model), token)
             address = f"http://{_shown(host)}:{listening.getsockname()[1]}/"
             say(f"Open {address}{'' if token is None else f'?token={token}'} (Ctrl-C stops)")
             config = uvicorn.Config(
-                app, log_level="warning", access_log=False, server_header=False, limit_concurrency=200, lifespan="on",
+                app, log_level="warning", access_log=False, server_header=False, limit_concurrency=200, lifespan="off",
                 timeout_keep_alive=15, timeout_graceful_shutdown=3,
             )  # fmt: skip
             asyncio.run(_until_stopped(uvicorn.Server(config), listening))
