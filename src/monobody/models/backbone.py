@@ -102,9 +102,17 @@ class ResNet(nn.Module):
 
     def map(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b {self.output_size} h2 w2"]:
         """Return the last map, a thirty-second of the picture's height and width."""
+        return self.maps(images)[-1]
+
+    def maps(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b c h2 w2"]]:
+        """Return the maps of all four stages: a quarter, an eighth, a sixteenth, a thirty-second of the picture."""
         x = (images - self.mean) / self.std
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), kernel_size=3, stride=2, padding=1)
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        found = []
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = layer(x)
+            found.append(x)
+        return found
 
     def load_imagenet(self, checkpoint: str | Path | Mapping[str, Tensor]) -> None:
         """Take over an ImageNet checkpoint (.pth or .safetensors) in torchvision's format; its classifier is ignored.

@@ -180,9 +180,11 @@ def adversarial_losses(
     both = critic(torch.cat([real, joints.detach().flatten(0, 1)]))
     true, false = both[: len(real)], both[len(real) :].unflatten(0, (-1, hypotheses))
     plain = replace(weights, released=False)
+    # A batch without a whole rendered pose has nothing real to show.
+    genuine = (true - 1).square().sum() / max(len(real), 1)
     return {
         "adversarial": _winning((scores - 1).square(), valid, judged, plain),
-        "critic": 0.5 * (true - 1).square().mean() + 0.5 * _winning(false.square(), valid, judged, plain),
+        "critic": 0.5 * genuine + 0.5 * _winning(false.square(), valid, judged, plain),
     }
 
 
