@@ -6,8 +6,8 @@ from torch import Tensor
 
 from monobody.body.skeleton import SKELETONS
 from monobody.models.depth_modes import chosen_peaks, depth_modes
-from monobody.models.hypotheses import HypothesisDetector, centres, marginals, places
-from monobody.models.whole_poses import whole_poses
+from monobody.models.hypotheses import HypothesisDetector, centres, marginals, places, volume_of
+from monobody.models.whole_poses import batched_search, compiled_search, whole_poses
 
 BINS = 64
 XAS = SKELETONS["xas18"]
@@ -208,3 +208,35 @@ def test_one_mode_everywhere_is_one_body_and_the_rest_repeat_it() -> None:
     assert found.weight[0].tolist() == [1.0, 0.0, 0.0]
     torch.testing.assert_close(found.joints[0, 1], found.joints[0, 0])
     assert found.joints.isfinite().all()
+
+
+def test_the_compiled_search_finds_what_the_batched_one_finds() -> None:
+    """Three people of random modes, of which some do not exist; narrow beams and a wide one."""
+    generator = torch.Generator().manual_seed(3)
+    points = torch.rand(3, 18, 3, 3, generator=generator)
+    believed = torch.rand(3, 18, 3, generator=generator).log()
+    believed[:, 4:7, 2] = -torch.inf
+    bones = 0.2 + torch.rand(3, 18, generator=generator)
+    order = [(joint, XAS.parents[joint]) for joint in (0, 1, 2, 3, 4, 5, 6, 7, 17, 8, 9, 10, 11, 12, 13, 14, 15, 16)]
+    for beam in (1, 5, 48):
+        ours, theirs = (one(points, believed, bones, order, beam, 0.25) for one in (compiled_search, batched_search))
+        torch.testing.assert_close(ours[1], theirs[1], atol=1e-3, rtol=1e-4)
+        assert (ours[0][:, 0] == theirs[0][:, 0]).all()
+
+
+def test_marginals_are_the_same_in_any_order_of_memory_and_with_gradients() -> None:
+    volume = 3 * torch.randn(2, 5, 16, 8, 12, generator=torch.Generator().manual_seed(4))
+    plain = marginals(volume)
+    shuffled = marginals(volume.permute(0, 3, 4, 1, 2).contiguous().permute(0, 3, 4, 1, 2))
+    learning = marginals(volume.clone().requires_grad_())
+    torch.testing.assert_close(plain.plane, volume.flatten(2).softmax(2).view(volume.shape).sum(2))
+    for other in (shuffled, learning):
+        torch.testing.assert_close(other.plane, plain.plane)
+        torch.testing.assert_close(other.depth, plain.depth)
+
+
+def test_volumes_are_a_pointwise_convolution_joint_by_joint() -> None:
+    head, features = torch.nn.Conv2d(6, 3 * 4, 1), torch.randn(2, 6, 5, 7).contiguous(memory_format=torch.channels_last)
+    volume = volume_of(features, head, 3)
+    torch.testing.assert_close(volume, head(features).unflatten(1, (3, 4)))
+    assert volume.is_contiguous()

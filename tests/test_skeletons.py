@@ -48,7 +48,7 @@ class Painted(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         assert images.min() >= 0
         assert images.max() <= 1
-        return self.volumes[: len(images)]
+        return self.volumes.expand(len(images), -1, -1, -1, -1)
 
 
 def painted(points: np.ndarray, *, also: dict[int, tuple[float, float]] | None = None) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from monobody.models.blaze import BlazeBackbone
-from monobody.models.hypotheses import JOINTS
+from monobody.models.hypotheses import JOINTS, volume_of
 
 
 class BlazeHypotheses(nn.Module):
@@ -55,7 +55,7 @@ class BlazeHypotheses(nn.Module):
             coarse, middle, fine = trunk.maps(images.float())
         x = _doubled(self.coarse(coarse)) + self.middle(middle)
         x = self.mixed(_doubled(x) + self.fine(fine))
-        return self.volume(x).unflatten(1, (self.joints, self.bins))
+        return volume_of(x, self.volume, self.joints)
 
 
 class _Level(nn.Sequential):

@@ -14,7 +14,9 @@ Shapes: b people, m modes a joint, k joints, n bodies.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -63,21 +65,60 @@ def whole_poses(
     points = points.transpose(1, 2)  # (b, k, m, 3)
     believed = torch.where(modes.valid, modes.probability, 0.0).log().transpose(1, 2)
     size = bone_size(points[:, :, 0], parents, usual_m)
-    chosen = torch.zeros(len(points), 1, len(parents), dtype=torch.long, device=points.device)
+    search = compiled_search if points.device.type == "cpu" and not points.requires_grad else batched_search
+    chosen, score = search(points, believed, size[:, None] * usual_m, _outwards(tuple(parents)), beam, tolerance)
+    return _bodies(points, chosen, score, count)
+
+
+def compiled_search(
+    points: Float[Tensor, "b k m 3"],
+    believed: Float[Tensor, "b k m"],
+    bones: Float[Tensor, "b k"],
+    order: Sequence[tuple[int, int]],
+    beam: int,
+    tolerance: float,
+) -> tuple[Int[Tensor, "b p k"], Float[Tensor, "b p"]]:
+    """Return what :func:`batched_search` returns; for processors."""
+    from monobody.models.beam import search
+
+    where, log, long = (each.detach().numpy() for each in (points, believed, bones))
+    chosen, score = search(where, log, long, np.array(order), beam=beam, tolerance=tolerance)
+    return torch.from_numpy(chosen), torch.from_numpy(score)
+
+
+def batched_search(
+    points: Float[Tensor, "b k m 3"],
+    believed: Float[Tensor, "b k m"],
+    bones: Float[Tensor, "b k"],
+    order: Sequence[tuple[int, int]],
+    beam: int,
+    tolerance: float,
+) -> tuple[Int[Tensor, "b p k"], Float[Tensor, "b p"]]:
+    """Return the modes and scores of the most plausible bodies, the best first; everybody's side by side.
+
+    Args:
+        points: where each mode of each joint is.
+        believed: logarithm of its probability.
+        bones: how long each joint's bone should be, in the unit of the points.
+        order: (joint, parent) pairs, every parent before its children.
+        beam: parts of bodies that are kept at every joint.
+        tolerance: of the bones' lengths.
+    """
+    chosen = torch.zeros(len(points), 1, len(order), dtype=torch.long, device=points.device)
     score = points.new_zeros(len(points), 1)
-    for joint, parent in _outwards(parents):
+    for joint, parent in order:
         grown = score[:, :, None] + believed[:, joint][:, None]
         if parent >= 0:
             from_parent = points[:, parent].gather(1, chosen[:, :, parent, None].expand(-1, -1, 3))
             length = (points[:, joint][:, None] - from_parent[:, :, None]).norm(dim=-1)
-            off = (length.clamp_min(1e-6) / (size[:, None, None] * usual_m[joint])).log() / tolerance
+            off = (length.clamp_min(1e-6) / bones[:, joint, None, None]).log() / tolerance
             grown = grown - 0.5 * off.square()
         options = grown.shape[2]
         score, place = grown.flatten(1).topk(min(beam, grown[0].numel()), dim=1)
         kept = place // options
         chosen = chosen.gather(1, kept[:, :, None].expand(-1, -1, chosen.shape[2])).clone()
         chosen[:, :, joint] = place % options
-    return _bodies(points, chosen, score, count)
+    return chosen, score
 
 
 def _bodies(
@@ -103,7 +144,8 @@ def bone_size(
     return (length / usual_m[joints]).median(dim=1).values
 
 
-def _outwards(parents: Sequence[int]) -> list[tuple[int, int]]:
+@cache
+def _outwards(parents: tuple[int, ...]) -> list[tuple[int, int]]:
     """Return (joint, parent) pairs, every parent before its children."""
     ordered: list[tuple[int, int]] = []
     waiting = list(enumerate(parents))
