@@ -100,7 +100,8 @@ def _asking(wrong: bool) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         "<title>monobody</title><style>:root{color-scheme:light dark}body{font:16px system-ui,sans-serif;margin:3rem}"
         f"</style><p>{html.escape(said)} Whoever started it can tell you.</p>"
-        '<form><label>Token <input name="token" type="password" autofocus></label> <button>Enter</button></form></html>'
+        '<form><label>Token <input name="token" type="password" autocomplete="off" autofocus></label> '
+        "<button>Enter</button></form></html>"
     )
 
 

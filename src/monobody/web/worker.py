@@ -1,6 +1,7 @@
 """The process that predicts for the server: it holds the model, and may be killed without hurting the server."""
 
 import contextlib
+import io
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -47,10 +48,18 @@ def loader_of(model: str | None, device: str, *, lift: bool = False) -> Loader:
 
 
 def _load(model: str | None, device: str, lift: bool) -> Any:
-    import monobody.web.viewer  # noqa: F401  So that the first job does not wait for it.
-    from monobody.predict.predictor import load
+    import numpy as np
+    from PIL import Image
 
-    return load(model, device=device, lift=lift)
+    import monobody.web.viewer  # noqa: F401
+    from monobody.predict.predictor import load
+    from monobody.web.shipped import example
+
+    predictor = load(model, device=device, lift=lift)
+    # Some things are made ready only when the first picture comes: better now than when a visitor waits.
+    with Image.open(io.BytesIO(example("one"))) as picture:
+        predictor(np.asarray(picture))
+    return predictor
 
 
 class Worker:

@@ -85,9 +85,10 @@ function show(state) {
   const by = name => state.files.find(file => file.name === name);
   $("viewer").src = by("viewer.html").url;
   const still = by("overlay.jpg"), film = by("overlay.mp4");
+  $("overlay-title").textContent = `On the ${state.kind}`;
   $("overlay-title").hidden = !still && !film;
   $("overlay").replaceChildren(...(film ? [make("video", { src: film.url, controls: true, muted: true, loop: true, playsInline: true })]
-    : still ? [make("img", { src: still.url, alt: "The bodies drawn over the photo" })] : []));
+    : still ? [make("img", { src: still.url, alt: "What was found, drawn over the photo" })] : []));
   $("kept").textContent = `Otherwise they go after ${limits.keep_minutes} minutes.`;
   $("result").hidden = false;
 }

@@ -186,12 +186,21 @@ async function startViewer() {
     $("play").setAttribute("aria-label", state.playing ? "Pause" : "Play");
   }
 
+  const told = moving && "requestVideoFrameCallback" in photo;
+  function follow(_, { mediaTime }) {
+    if (state.playing) state.clock = mediaTime;
+    photo.requestVideoFrameCallback(follow);
+  }
+  if (told) photo.requestVideoFrameCallback(follow);
+
   let last = performance.now();
   function tick(now) {
     const passed = Math.min(0.25, (now - last) / 1000);
     last = now;
     if (state.playing) {
-      state.clock = moving && !photo.paused ? photo.currentTime : (state.clock + passed) % length;
+      // A clip leads where the browser tells which of its frames is seen; else a clock does.
+      if (!moving) state.clock = (state.clock + passed) % length;
+      else if (!told || state.view !== "photo") state.clock = photo.currentTime;
       const frame = frameAt(state.clock);
       if (frame !== state.frame) seek(frame, { clip: false });
     }
@@ -293,7 +302,9 @@ async function startViewer() {
   for (const button of document.querySelectorAll("[data-switch]")) button.onclick = () => set(button.dataset.switch, !state[button.dataset.switch]);
   for (const button of document.querySelectorAll("[data-view]:not(body)")) {
     button.onclick = () => set("view", button.dataset.view);
-    if (button.dataset.view === "photo") button.hidden = !(photo && head.camera);
+    if (button.dataset.view !== "photo") continue;
+    button.hidden = !(photo && head.camera);
+    if (moving) button.textContent = "Clip";
   }
   $("play").onclick = () => play(!state.playing);
   $("scrub").max = count - 1;
