@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -44,9 +43,10 @@ from monobody.evaluate.held_out import MOVED_JOINTS
 from monobody.evaluate.kept_rows import FOUND, kept_rows
 from monobody.evaluate.masked_people import FOLDER as MASKED
 from monobody.evaluate.masked_people import open_masked, silhouette_ious
+from monobody.evaluate.open_protocol import open_protocol
 from monobody.evaluate.people import first
 from monobody.evaluate.predictions import Predictions, ensure_of, ensure_sound
-from monobody.evaluate.protocol import Column, EvaluationSet, Protocol, Result, Row
+from monobody.evaluate.protocol import EvaluationSet, Result, Row
 from monobody.evaluate.protocols import find_protocol
 from monobody.evaluate.quick import BLAZEPOSE_JOINTS, blazepose_joints, real_numbers, synthetic_numbers
 from monobody.evaluate.report import to_json, write_report
@@ -56,16 +56,6 @@ from monobody.predict.predictor import LIFTED, Predictor, load
 from monobody.predict.refine import REFINING
 
 PHOTOS = "lsp_extended"
-COLUMNS = (
-    Column(key="mpjpe_mm", heading="MPJPE mm", better="lower"),
-    Column(key="pa_mpjpe_mm", heading="PA-MPJPE mm", better="lower"),
-    Column(key="pve_mm", heading="PVE mm", better="lower"),
-    Column(key="pck_0.1", heading="PCK@0.1 %", better="higher"),
-    Column(key="pck_0.05", heading="PCK@0.05 %", better="higher"),
-    Column(key="iou", heading="IoU %", better="higher"),
-    Column(key="impossible", heading="impossible %", better="lower"),
-    Column(key="ms", heading="ms", better="lower"),
-)
 SYNTHETIC_COLUMNS, PHOTO_COLUMNS = ("mpjpe_mm", "pa_mpjpe_mm", "pve_mm"), ("pck_0.1", "pck_0.05")
 
 
@@ -108,7 +98,7 @@ def evaluate_open(
         for name, found in (("synthetic", sets.synthetic), ("photos", sets.photos), ("masks", sets.masked))
     }
     result = Result(
-        protocol=protocol(),
+        protocol=open_protocol(),
         rows=rows,
         count=sum(counts.values()),
         partial=" ".join(missing),
@@ -165,10 +155,10 @@ def measured(sets: Sets, device: str, out: Path) -> Iterator[Row]:
 
     body = Body.load()
     people = {name: None if found is None else found.people.names for name, found in _by_name(sets).items()}
-    common = {"people": people, "body": body.digest, "refining": asdict(REFINING), "device": device}
+    settings = {"refining": asdict(REFINING), "device": device, "hypotheses": HYPOTHESES}
 
     def kept(name: str, measure: Callable[[], Iterable[Row]], **decided_by: str) -> list[Row]:
-        return kept_rows(out, name, common | decided_by, measure)
+        return kept_rows(out, name, {"people": people, "body": body.digest} | settings | decided_by, measure)
 
     yield from kept(
         "mean-pose", lambda: _rows("mean pose", asked(load("mean-pose", device=device, body=body)), sets, body)
@@ -265,43 +255,3 @@ def _by_name(sets: Sets) -> dict[str, Found | None]:
 
 def _all(sets: Sets) -> list[Found]:
     return [found for found in _by_name(sets).values() if found is not None]
-
-
-def protocol() -> Protocol:
-    """Return what the table means."""
-
-    def closed(*_: Any) -> Any:
-        raise AssertionError("The open benchmark opens and measures three sets by itself.")
-
-    return Protocol(
-        name="open",
-        title="The open benchmark",
-        people=(
-            "500 rendered held-out people (MPJPE, PA-MPJPE, PVE); the 500 photos of LSP Extended that are kept from "
-            "training (PCK, impossible); the 100 of Clothing Co-Parsing (IoU)"
-        ),
-        joints="the 14 of LSP, read off the body by its own regressor of the set",
-        root="the middle of the hips; of meshes the pelvis",
-        alignment="hips (MPJPE), similarity (PA-MPJPE), pelvis (PVE); none in pictures",
-        boxes=(
-            "about the known joints, wider by a tenth all round, or about the mask; the detector finds the person "
-            "inside, once for all rows"
-        ),
-        columns=COLUMNS,
-        headline="pa_mpjpe_mm",
-        expected=None,
-        open=closed,
-        measure=closed,
-        notes=(
-            "IoU is of bare bodies against dressed people. Clothing Co-Parsing's people mostly stand.",
-            "`impossible` counts people, not joints: one joint is enough.",
-            "`ms` is of this machine and run, without finding people; refined rows have the model's time in theirs, "
-            "and fit 64 people together.",
-            "BlazePose's row is judged on 12 joints, the others on 14. Rows of skeletons say how far their joints lie "
-            "from LSP's; where a body is needed they are empty, and `lifted` rows fit one to the likeliest skeleton.",
-            "Photos do not tell their camera: networks are seen through their own weak-perspective one, fits through a "
-            "pinhole whose focal length is the picture's diagonal.",
-            "`hardly_seen` in the facts counts people of whom the detector is sure of too few landmarks; they are "
-            "fitted to all of them, weakly.",
-        ),
-    )
