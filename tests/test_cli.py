@@ -161,7 +161,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert __version__ in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("verb", ["predict", "fit", "synthesize", "train", "evaluate", "body", "models", "doctor"])
+@pytest.mark.parametrize(
+    "verb", ["predict", "fit", "export-onnx", "synthesize", "train", "evaluate", "body", "models", "doctor"]
+)
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])
