@@ -40,6 +40,7 @@ def found(people: EvaluationSet) -> Found:
     return Found(people=people, detections=[detection(crop) for crop in crops], ms_a_person=0.0)
 
 
+@pytest.mark.slow
 def test_rows_of_the_benchmark(people: EvaluationSet, found: Found) -> None:
     """Confident and best rows of 14 joints; what needs a body is empty until there is one."""
     answers = asked(predictor())(found)
@@ -63,6 +64,7 @@ def test_rows_of_the_benchmark(people: EvaluationSet, found: Found) -> None:
     assert abs(row.numbers["mpjpe_mm"] - rows["confident"]["mpjpe_mm"]) < 40  # pyright: ignore[reportOperatorIssue]
 
 
+@pytest.mark.slow
 def test_protocols_ask_for_skeletons_or_lifted_bodies(people: EvaluationSet, monkeypatch: pytest.MonkeyPatch) -> None:
     crop = people.samples[0].crop
     monkeypatch.setattr("monobody.evaluate.answers._placed", lambda *_: detection(crop))

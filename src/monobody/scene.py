@@ -184,13 +184,13 @@ class Scene:
 
         Where people have several hypotheses, these stand beside each other with their weights, the heaviest first.
         """
-        from monobody.render.figures import Figures, draw_sides
+        from monobody.render.figures import Figures, as_percent, draw_sides
 
         ranked = [sorted(person.hypotheses, key=lambda one: -one.weight) for person in self.people]
         views: list[tuple[Figures, str]] = []
         for rank in range(max((len(row) for row in ranked), default=1)):
             shown = [(number, row[rank]) for number, row in enumerate(ranked) if rank < len(row)]
-            views.append((self._figures(shown), ", ".join(f"{100 * one.weight:.0f} %" for _, one in shown)))
+            views.append((self._figures(shown), ", ".join(as_percent(one.weight) for _, one in shown)))
         return draw_sides(self._pixels(picture), views, self.camera)
 
     def meshes(self) -> list[Float[np.ndarray, "v 3"]]:

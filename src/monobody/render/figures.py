@@ -49,6 +49,11 @@ def skeleton_figures(skeletons: Sequence[Float[np.ndarray, "k 3"]], set_name: st
     return Figures(meshes=meshes, faces=rod_faces(), colours=np.array(colours).reshape(-1, 3).round().astype(np.uint8))
 
 
+def as_percent(weight: float) -> str:
+    """Return a weight in words; a small one is not none."""
+    return "< 1 %" if 0 < weight < 0.005 else f"{100 * weight:.0f} %"
+
+
 def draw_sides(
     rgb: UInt8[np.ndarray, "h w 3"], views: Sequence[tuple[Figures, str]], camera: Camera
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
