@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from monobody.body.skeleton import SKELETONS
-from monobody.models.depth_modes import chosen_peaks, depth_modes
+from monobody.models.depth_modes import chosen_slices, depth_modes
 from monobody.models.hypotheses import HypothesisDetector, centres, marginals, places, volume_of
-from monobody.models.whole_poses import batched_search, compiled_search, whole_poses
+from monobody.models.whole_poses import TOLERANCE, whole_poses
 
 BINS = 64
 XAS = SKELETONS["xas18"]
@@ -74,10 +74,21 @@ def test_a_plateau_counts_once() -> None:
     assert abs(float(modes.depth[0, 0, 0]) - depth_of(21.5)) < 1e-6
 
 
+def test_what_lies_beyond_the_first_window_is_another_answer_without_a_peak_of_its_own() -> None:
+    """A depth that is nowhere certain: one maximum, and wide."""
+    modes = depth_modes(bumps((30, 1.0), width=6.0), window=5)
+    assert modes.valid[0, :, 0].tolist() == [True, True, True]
+    near, far = sorted(float(depth) for depth in modes.depth[0, 1:, 0])
+    assert near < depth_of(25)
+    assert far > depth_of(35)
+    assert float(modes.probability[0, :, 0].sum()) == pytest.approx(1)
+    assert float(modes.probability[0, 0, 0]) > 0.5
+
+
 def test_modes_within_one_window_are_one_and_no_probability_counts_twice() -> None:
     assert depth_modes(bumps((20, 0.6), (26, 0.4), width=0.8)).valid[0, :, 0].sum() == 1
     close = bumps((20, 0.6), (29, 0.4), width=1.0)
-    peaks = chosen_peaks(close, count=3, window=7)
+    peaks = chosen_slices(close, count=3, window=7)
     assert peaks[0, 0].tolist() == [20, 29, -1]
     torch.testing.assert_close(
         depth_modes(close).probability[0, :2, 0], torch.tensor([0.6, 0.4], dtype=torch.float64), atol=1e-4, rtol=0
@@ -193,7 +204,7 @@ def test_the_beam_finds_what_trying_everything_finds() -> None:
         chosen = [(number >> j) & 1 for j in range(6)]
         where = torch.stack([points[c, j] for j, c in enumerate(chosen)])
         length = (where[1:] - where[list(parents[1:])]).norm(dim=-1)
-        off = (length / (size * usual[1:])).log() / 0.25
+        off = (length / (size * usual[1:])).log() / TOLERANCE
         score = sum(modes.probability[0, c, j].log() for j, c in enumerate(chosen)) - 0.5 * off.square().sum()
         scores.append((float(score), chosen))
     best = sorted(scores, reverse=True)[:4]

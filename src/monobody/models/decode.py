@@ -20,6 +20,9 @@ from monobody.models.whole_poses import whole_poses
 PEAK_SHARE = 8
 """Places are expected over the cells within the map's side over this of the likeliest one, on either side."""
 
+WINDOW = 0.19
+"""To either side of a mode, in halves of the crop: 19 cm in a crop of two metres. The paper's 43 cm holds most arms."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decoded:
@@ -84,8 +87,8 @@ def joints_of(said: Marginals, *, modes: int, depth_range: float) -> tuple[Float
     where = places(said.plane, window=max(said.plane.shape[-1] // PEAK_SHARE, 1))
     bins = said.depth.shape[-1]
     if modes > 1:
-        # The paper's window is 7 of 64 slices over four metres, and so 434 mm.
-        return where, depth_modes(said.depth, count=modes, window=max(round(7 * bins / 32), 1), depth_range=depth_range)
+        window = max(round(WINDOW * bins / (2 * depth_range)), 1)
+        return where, depth_modes(said.depth, count=modes, window=window, depth_range=depth_range)
     mean = (said.depth * centres(bins, like=said.depth, reach=depth_range)).sum(-1)[:, None]
     return where, DepthModes(
         depth=mean, probability=torch.ones_like(mean), valid=torch.ones_like(mean, dtype=torch.bool)

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from monobody.models.depth_modes import DepthModes
 
-TOLERANCE = 0.25
-"""How far, in logarithms, a bone may be from its usual length: people differ, and places are not exact."""
+TOLERANCE = 0.5
+"""How far, in logarithms, a bone may be from its usual length: people differ, and places and depths are not exact."""
 BEAM = 48
 
 
