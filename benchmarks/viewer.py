@@ -21,7 +21,7 @@ from monobody.web.viewer import viewer_page
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from page_reader import PageReader  # noqa: E402
+from page_reader import PageReader  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 PHOTOS = ("synthetic_one_b", "synthetic_group_b", "synthetic_group_c")
 FRAMES = (30, 300)
