@@ -7,7 +7,7 @@ from torch import Tensor
 from monobody.body.skeleton import SKELETONS
 from monobody.models.depth_modes import chosen_slices, depth_modes
 from monobody.models.hypotheses import HypothesisDetector, centres, marginals, places, volume_of
-from monobody.models.whole_poses import TOLERANCE, whole_poses
+from monobody.models.whole_poses import TOLERANCE, batched_search, compiled_search, whole_poses
 
 BINS = 64
 XAS = SKELETONS["xas18"]
