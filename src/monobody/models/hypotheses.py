@@ -105,9 +105,9 @@ def volume_of(features: Float[Tensor, "b c h w"], head: nn.Conv2d, joints: int) 
     long.
     """
     assert head.bias is not None
-    weight = head.weight.flatten(1).expand(len(features), -1, -1)
+    weight = head.weight.flatten(1).expand(features.shape[0], -1, -1)
     flat = torch.baddbmm(head.bias[:, None], weight, features.flatten(2))
-    return flat.view(len(features), joints, -1, *features.shape[2:])
+    return flat.view(features.shape[0], joints, -1, *features.shape[2:])
 
 
 def marginals(volume: Float[Tensor, "b k d h w"]) -> Marginals:

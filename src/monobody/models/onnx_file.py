@@ -50,6 +50,18 @@ class OfLandmarks(nn.Module):
         return _tensors(self.network(landmarks)[-1].output)
 
 
+class OfHypotheses(nn.Module):
+    """A detector's volume; the trunk that some keep out of their own weights is part of the graph."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.trunk = nn.ModuleList(getattr(network, "_trunk", []))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images)
+
+
 def graph_of(network: nn.Module) -> tuple[nn.Module, dict[str, Tensor], tuple[str, ...]]:
     """Return a network that takes and gives tensors, examples of its inputs by name, and its outputs' names."""
     random = torch.Generator().manual_seed(0)
@@ -63,7 +75,7 @@ def graph_of(network: nn.Module) -> tuple[nn.Module, dict[str, Tensor], tuple[st
         inputs = dict(zip(LANDMARKS, (points[..., :2], score, points[..., 2:], score.flip(1)), strict=True))
         return OfLandmarks(network), {name: tensor.contiguous() for name, tensor in inputs.items()}, BODY
     side = int(network.input_size)  # pyright: ignore[reportArgumentType]
-    return network, {"images": torch.rand(2, 3, side, side, generator=random)}, ("volume",)
+    return OfHypotheses(network), {"images": torch.rand(2, 3, side, side, generator=random)}, ("volume",)
 
 
 def write_onnx(network: nn.Module, path: str | Path, *, about: dict[str, str] | None = None) -> Path:
