@@ -76,3 +76,16 @@ def encoded(canvas: Float[np.ndarray, "h w 3"], gain: float) -> UInt8[np.ndarray
     out = np.empty(canvas.shape, np.uint8)
     encode(canvas, np.float32(gain), ENCODE, out)
     return out
+
+
+def finished(image: np.ndarray, grain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Blur some pictures and add noise to some, as a camera does; the noise is a random window of ``grain``."""
+    if rng.random() < 0.35:
+        from PIL import Image, ImageFilter
+
+        image = np.asarray(Image.fromarray(image).filter(ImageFilter.BoxBlur(rng.uniform(0.2, 1.2))))
+    if rng.random() < 0.4:
+        y, x = (rng.integers(0, grain.shape[0] - size + 1) for size in image.shape[:2])
+        window = grain[y : y + image.shape[0], x : x + image.shape[1]]
+        image = np.clip(image + rng.uniform(1, 7) * window, 0, 255).astype(np.uint8)
+    return image

@@ -13,6 +13,7 @@ from monobody.data.lighting import Light
 from monobody.data.paint import SHADOW_SIZE, bump_volume, paint, project
 from monobody.data.skinning import SkinnedBody, add_normals, skin
 from monobody.data.textures import Textures
+from monobody.data.undressed import WHITE, Look, bare_outfit, recolour
 from monobody.data.wardrobe import Outfit, stand_off
 from monobody.render.raster import raster_one
 
@@ -35,6 +36,12 @@ class Figure:
     """Which garments of the textures they wear over the painted ones,"""
     mesh_gain: tuple[Float[np.ndarray, "3"], ...] = ()
     """and the tint of each."""
+    look: Look = "dressed"
+
+    def without_clothes(self, look: Look) -> "Figure":
+        """Return the same person bare, to be painted otherwise."""
+        white = np.ones(3, np.float32)
+        return replace(self, look=look, outfit=bare_outfit(self.outfit), meshes=(), mesh_gain=(), skin_gain=white)
 
     def moved(self, translation_m: Float[np.ndarray, "3"]) -> "Figure":
         """Return the same person elsewhere."""
@@ -116,14 +123,18 @@ class FigurePainter:
         gain = np.ones((len(self.pictures), 3), np.float32)
         for number, tint in zip(figure.meshes, figure.mesh_gain, strict=True):
             gain[number] = tint
+        dressed = figure.look == "dressed"
+        eyes = self.eyes[mesh.body_vertex] * dressed
         paint(
             triangle, bary, depth, np.float32(focal_px * oversampling), mesh.faces, mesh.template, mesh.normals,
-            normals, vertices, self.eyes[mesh.body_vertex], mesh.uv, mesh.uv_faces, outfit.cuts, outfit.pattern,
-            outfit.colour, outfit.scale, outfit.tile, outfit.grain, outfit.folds, self.textures.skins[figure.skin],
+            normals, vertices, eyes, mesh.uv, mesh.uv_faces, outfit.cuts, outfit.pattern,
+            outfit.colour, outfit.scale, outfit.tile, outfit.grain, outfit.folds,
+            self.textures.skins[figure.skin] if dressed else WHITE,
             figure.skin_gain, self.textures.tiles, self.bumps, LINEAR, mesh.face_texture, self.first_hair,
             self.pictures, gain, np.ascontiguousarray(world_from_camera, np.float32), light.irradiance, sun_direction,
             light.sun, shadow, shadow_frame, shadows, self.part[mesh.body_vertex], rgba, part,
         )  # fmt: skip
+        recolour(rgba, part, figure.look)
         up = world_from_camera[1]
         fallen = (
             ground_shadow(vertices, mesh.faces, up, sun_direction, focal_px, principal_px, size) if shadows else None

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from monobody.body.assets import BodyData, load_body_data
-from monobody.data.exposure import LINEAR, decode, encoded, lay_over
+from monobody.data.exposure import LINEAR, decode, encoded, finished, lay_over
 from monobody.data.figure import Figure, FigurePainter
 from monobody.data.known import SyntheticSample, labelled, to_axis_angle
 from monobody.data.region import region_from_joints
@@ -28,6 +28,7 @@ from monobody.data.scenery import occlude, sample_background
 from monobody.data.skinning import SkinnedBody, skin
 from monobody.data.staging import View, root_in_camera, sample_rotations, sample_shapes, sample_view
 from monobody.data.textures import Textures
+from monobody.data.undressed import cut_out, sample_look
 from monobody.data.wardrobe import sample_garments, sample_outfit, sample_skin_gain, under_garments
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class Setting:
     """Share of people with clothes or hair as meshes, where there are any."""
     finish: bool = True
     """Whether some pictures are blurred and noisy."""
+    parts: float = 0.0
+    clay: float = 0.0
+    """Shares of people painted by body parts, and of one grey (`data/undressed.py`), in place of clothes."""
+    black: float = 0.0
+    """Share of pictures that are black but for the person."""
 
 
 TRAINING = Setting()
@@ -134,13 +140,16 @@ class SyntheticPeople:
         block, place = self._block(index // BLOCK), index % BLOCK
         view = sample_view(rng, unusual=self.setting.unusual)
         figure, keypoints, frame = self._stand(block, place, view, rng)
-        cast = [figure]
+        looks = np.random.default_rng([self.seed, int(self.held_out), index, 1])
+        look = sample_look(looks, parts=self.setting.parts, clay=self.setting.clay)
+        cast = [figure if look == "dressed" else figure.without_clothes(look)]
         if rng.random() < self.setting.bystanders:
             for other in range(1, int(rng.integers(2, 4))):
                 bystander = self._bystander(block, (place + other) % BLOCK, view, figure, rng)
                 if bystander is not None:
                     cast.append(bystander)
-        return self._photograph(cast, keypoints, frame, view, rng)
+        sample = self._photograph(cast, keypoints, frame, view, rng)
+        return cut_out(sample) if looks.random() < self.setting.black else sample
 
     def _block(self, number: int) -> _Block:
         if self._latest is None or self._latest[0] != number:
@@ -275,23 +284,10 @@ class SyntheticPeople:
             cover = occlude(rng, self.textures, image, points["lsp14"])
             mask = mask * (1 - cover)
         if setting.finish:
-            image = _finished(image, self.grain, rng)
+            image = finished(image, self.grain, rng)
         parts[mask < 0.5] = 0
         return labelled(cast[0], image, mask, parts, points, keypoints, focal, principal)
 
 
 def _share_inside(points_px: Float[np.ndarray, "k 2"], size: int) -> float:
     return float(((points_px > 0) & (points_px < size)).all(1).mean())
-
-
-def _finished(image: np.ndarray, grain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Blur and add noise as a camera does; the noise is a random window of ``grain``."""
-    if rng.random() < 0.35:
-        from PIL import Image, ImageFilter
-
-        image = np.asarray(Image.fromarray(image).filter(ImageFilter.BoxBlur(rng.uniform(0.2, 1.2))))
-    if rng.random() < 0.4:
-        y, x = (rng.integers(0, grain.shape[0] - size + 1) for size in image.shape[:2])
-        window = grain[y : y + image.shape[0], x : x + image.shape[1]]
-        image = np.clip(image + rng.uniform(1, 7) * window, 0, 255).astype(np.uint8)
-    return image
