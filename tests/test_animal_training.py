@@ -14,11 +14,13 @@ from monobody.body.model import Body
 from monobody.body.skeleton import SKELETONS
 from monobody.cli import main
 from monobody.data.animal_rows import PHOTO_EVERY, Window, animal_batches
+from monobody.data.region import ANIMAL_MARGIN
 from monobody.data.synthetic_animals import SyntheticAnimals
 from monobody.errors import UserError
 from monobody.models.detectors import detector_of
 from monobody.models.skeleton_mask import Limbs, skeleton_mask
-from monobody.models.storage import load_weights, read_card
+from monobody.models.storage import load_weights, read_card, save_weights
+from monobody.predict.predictor import load
 from monobody.train import animal_run
 from monobody.train.animal_validation import AnimalValidation, animal_sheet, mean_cube
 from monobody.train.log import read_table
@@ -94,6 +96,29 @@ def test_sheets_have_all_crops(validation: AnimalValidation) -> None:
     assert (sheet[32:, 2 * 5 * 32 :] == 255).all()
     red = (sheet[..., 0] > 200) & (sheet[..., 1] < 110)
     assert red.any()
+
+
+def test_a_detector_of_animals_looks_at_the_upright_square_about_a_box(
+    animals: SyntheticAnimals, tmp_path: Path
+) -> None:
+    """From a weights file to joints in the picture, without a word about people's bodies."""
+    body = Body.load(SHIPPED_ANIMAL, animals=True)
+    card = {"model": "xas-mini", "size": 64, "bins": 16, "joint_set": "quadruped", "body_digest": body.digest}
+    card["widths"] = {"width": 8, "first": 8}
+    detector = detector_of(card)
+    save_weights(detector, tmp_path / "animal.safetensors", card=card)
+    picture = np.zeros((200, 320, 3), np.uint8)
+    picture[60:124, 100:164] = animals[0].image
+    scene = load(tmp_path / "animal.safetensors", device="cpu")(picture, boxes=[(100, 60, 164, 110)])
+    (animal,) = scene.people
+    assert animal.crop.angle_rad == 0
+    assert animal.crop.size_px == pytest.approx(64 * ANIMAL_MARGIN)
+    assert animal.crop.centre_px == pytest.approx((132, 85))
+    points = animal.hypotheses[0].joints_px["quadruped"]
+    assert points.shape == (22, 2)
+    assert (np.abs(points - (132, 85)) <= 0.51 * animal.crop.size_px).all()
+    with pytest.raises(UserError, match="quadruped"):
+        load(tmp_path / "animal.safetensors", device="cpu", lift=True)(picture, boxes=[(100, 60, 164, 110)])
 
 
 @pytest.mark.slow
