@@ -48,10 +48,16 @@ def doubt_about(rgb: UInt8[np.ndarray, "h w 3"], keypoints: Float[np.ndarray, "k
     why = _first_look(reading, keypoints, set_name)
     if why is None:
         return None
-    exchanged = keypoints[list(SKELETONS[set_name].flip)]
-    people = [each for each in find_detector("blazepose")(rgb) if each.score > SURELY]
-    as_given = min((_apart(each.landmarks_px, keypoints, set_name) for each in people), default=np.inf)
-    turned = min((_apart(each.landmarks_px, exchanged, set_name) for each in people), default=np.inf)
+    people = [each.landmarks_px for each in find_detector("blazepose")(rgb) if each.score > SURELY]
+    size_px = _size_px(keypoints)
+
+    def nearest(given: Float[np.ndarray, "k 3"]) -> float:
+        # Of somebody larger than the keypoints, joints are near who are near for that person.
+        sizes_px = [max(size_px, float(np.ptp(points[LIMBS], axis=0).max())) for points in people]
+        apart = (_apart(points, given, set_name, size) for points, size in zip(people, sizes_px, strict=True))
+        return min(apart, default=np.inf)
+
+    as_given, turned = nearest(keypoints), nearest(keypoints[list(SKELETONS[set_name].flip)])
     if as_given < min(FOUND, turned):
         return None
     return Doubt(why, sure=bool(people) and min(as_given, turned) > NOBODY)
@@ -62,18 +68,23 @@ def _first_look(reading: Reading, keypoints: Float[np.ndarray, "k 3"], set_name:
         return "the detector sees nobody there: are these keypoints of this picture?"
     if _sides_exchanged(keypoints, set_name, reading):
         return "the detector sees left and right exchanged: are these keypoints in the right order?"
-    if _apart(reading.landmarks_px, keypoints, set_name) > FARTHEST:
+    if _apart(reading.landmarks_px, keypoints, set_name, _size_px(keypoints)) > FARTHEST:
         return "the detector sees another pose there: are these keypoints of this person?"
     return None
 
 
-def _apart(landmarks_px: Float[np.ndarray, "33 2"], keypoints: Float[np.ndarray, "k 3"], set_name: str) -> float:
-    """Return how far half of the joints that both have are from each other, in sizes of the larger of both people."""
+def _apart(
+    landmarks_px: Float[np.ndarray, "33 2"], keypoints: Float[np.ndarray, "k 3"], set_name: str, size_px: float
+) -> float:
+    """Return how far half of the joints that both have are from each other, in sizes of a person."""
     given, known = mapped(keypoints, set_name, LANDMARKS)
     if not known.any():
         return 0.0
-    size = max(np.ptp(points, axis=0).max() for points in (keypoints[keypoints[:, 2] > 0, :2], landmarks_px[LIMBS]))
-    return float(np.median(np.linalg.norm(given[known, :2] - landmarks_px[known], axis=1)) / size)
+    return float(np.median(np.linalg.norm(given[known, :2] - landmarks_px[known], axis=1)) / size_px)
+
+
+def _size_px(keypoints: Float[np.ndarray, "k 3"]) -> float:
+    return float(np.ptp(keypoints[keypoints[:, 2] > 0, :2], axis=0).max())
 
 
 def _sides_exchanged(keypoints: Float[np.ndarray, "k 3"], set_name: str, reading: Reading) -> bool:
