@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from monobody.files import atomic_write
-from monobody.train.hypotheses_recipes import PAIRS, STAGE_2, WITH_PHOTOS
+from monobody.train.hypotheses_recipes import MORE_PHOTOS, PAIRS, STAGE_2, UPRIGHT, WITH_PHOTOS
 from monobody.train.hypotheses_settings import HypothesesSettings
 from monobody.train.plan import Plan
 from monobody.train.recipe import Recipe
@@ -30,7 +30,7 @@ class Settings:
     """Of each second stage; as many as `minutes` allow where left out."""
     seeds: tuple[int, ...] = (0, 1)
     size: int = 64
-    batch: int = 32
+    batch: int = 16
     workers: int = 1
     rate: float = 2e-3
     second_rate: float = 5e-4
@@ -71,6 +71,11 @@ ROWS: Mapping[str, Row] = {
         about="rendered people are seen without their joints; the critic still has poses",
         settings=_without(plane=0.0, depth=0.0, pairs=0.0),
         mixture=WITH_PHOTOS,
+    ),
+    "more_photos": Row(
+        about="everything, and as many photos again, whose masks the detector made",
+        settings=_without(),
+        mixture=MORE_PHOTOS,
     ),
     "pairs_only": Row(about="no photos at all: the first stage goes on", settings=HypothesesSettings(), mixture=PAIRS),
 }
@@ -121,6 +126,7 @@ class Lab:
             size=self.settings.size,
             plan=plan,
             batch=self.settings.batch,
+            augment=UPRIGHT,
             workers=self.settings.workers,
             mixture=mixture,
             hypotheses=settings,
