@@ -1,6 +1,7 @@
 """The process that predicts for the server: it holds the model, and may be killed without hurting the server."""
 
 import contextlib
+import errno
 import io
 import signal
 from collections.abc import Callable
@@ -23,6 +24,7 @@ News = Callable[[float, str], None]
 
 STARTING_S = 300.0
 FAILED = "This file made the model fail: try another picture."
+FULL = "The server's disk is full: try again in some minutes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +170,9 @@ def _work(pipe: Connection, loader: Loader, limits: Limits) -> None:
                 pipe.send(("error", str(error).replace(str(source), f"The {kind}")))
             except (BrokenPipeError, KeyboardInterrupt):
                 raise
-            except BaseException:
-                pipe.send(("error", FAILED))
+            except BaseException as error:
+                full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+                pipe.send(("error", FULL if full else FAILED))
 
 
 def _confine(limits: Limits) -> None:
