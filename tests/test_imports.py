@@ -130,8 +130,8 @@ def test_every_module_imports() -> None:
     """In one fresh process, with everything outside of the core made absent."""
     names = [f"monobody.{name}" for name in modules() if name and not name.endswith("__main__")]
     absent = [
-        "accelerate", "anny", "cv2", "fastapi", "h5py", "playwright", "pygltflib", "scipy", "tensorboard", "torchvision",
-        "trimesh", "uvicorn",
+        "accelerate", "anny", "cv2", "fastapi", "h5py", "playwright", "pygltflib", "scipy", "tensorboard",
+        "torchvision", "trimesh", "uvicorn",
     ]  # fmt: skip
     code = f"import sys\nfor n in {absent!r}: sys.modules[n] = None\nfrom importlib import import_module\n"
     code += f"for n in {names!r}: import_module(n)\n"
