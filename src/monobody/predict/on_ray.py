@@ -51,8 +51,8 @@ def on_ray(
         UserError: Ray is not installed, no cluster answers, or a worker found a mistake.
     """
     try:
-        import ray
-        import ray.data
+        import ray  # pyright: ignore[reportMissingImports]
+        import ray.data  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError(f"--engine ray needs {error.name}: pip install 'monobody[ray]'.") from error
     if not units:
@@ -61,8 +61,9 @@ def on_ray(
     try:
         if started:
             ray.init(log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"No Ray cluster can be reached or started ({error}): see docs/scale.md.") from error
+    except Exception as error:  # Ray raises nearly anything, also bare exceptions.
+        reason = " ".join(str(error).split())
+        raise UserError(f"No Ray cluster can be reached or started ({reason}): see docs/scale.md.") from error
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
