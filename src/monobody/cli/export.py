@@ -18,6 +18,7 @@ def export(
     unit: str | None = None,
     fps: float | None = None,
     root: str = "world",
+    foot_lock: bool = False,
     hypotheses: str = "best",
     person: Annotated[UseAppendAction[tuple[int, ...]], arg(metavar="ID")],
     correctives: bool = False,
@@ -35,6 +36,7 @@ def export(
         unit: Unit of length: m or cm.
         fps: Frames in a second; the clip's own where left out.
         root: Where people move: world (where they were), origin (from there on), or in-place.
+        foot_lock: Hold feet where they stand; they slide less, and the floor becomes the world's.
         hypotheses: The best answer for each person, or all of them, an armature each.
         person: Whom to write, by their ids; everybody where left out. May be given several times.
         correctives: Add morph targets for what bent joints do to the flesh (.glb).
@@ -61,6 +63,8 @@ def export(
             raise UserError(f"{path} is what is read: choose another name to write to.")
     arrays, own_body = read_arrays(file, "motion"), None if body is None else Body.load(body)
     if holds_skeletons(arrays):
+        if foot_lock:
+            raise UserError("--foot-lock holds the feet of bodies, and this file has skeletons: predict with --lift.")
         scene = scene_from(arrays, file, own_body)
         changed = {name: value for name, value in choices.items() if value != getattr(ExportOptions(), name)}
         for path in out:
@@ -68,6 +72,10 @@ def export(
             print(scene.save(path, **(changed | which)))
         return OK
     motion = motion_from(arrays, file, own_body)
+    if foot_lock:
+        from monobody.predict.ground import lock_feet
+
+        motion = lock_feet(motion)
     for line in report(motion):
         print(line)
     for path in out:

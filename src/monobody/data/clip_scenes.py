@@ -188,9 +188,9 @@ def returning(cast: Cast, *, seconds: float = 8.0, fps: float = FPS, width_px: i
 
 
 def circling(cast: Cast, *, seconds: float = 6.0, fps: float = FPS, width_px: int = 640) -> SyntheticClip:
-    """One who walks in a circle before the camera."""
+    """One who walks in a circle before the camera, once in six seconds."""
     times_s = _times(seconds, fps)
-    return _film("circling", cast, [_walk(cast, 0, circle((0.0, -5.4), 0.9, seconds), times_s, 0.0)], width_px)
+    return _film("circling", cast, [_walk(cast, 0, circle((0.0, -5.4), 0.9, 6.0), times_s, 0.0)], width_px)
 
 
 def group(

@@ -1,12 +1,11 @@
 """Feet that stay where they stand: the floor found, contacts found, footprints held, the body carried along.
 
-A foot stands where neither its ball nor its ankle moves for a while. All frames of one stand get one footprint, the
-median of where the foot was; the body's path is moved so that its feet are over them, and the legs reach for what is
-left (``body/legs.py``). At its borders a stand is let go softly.
+A foot stands where neither its ball nor its ankle moves for a while. All frames of one stand get one footprint; the
+body's way is moved so that its feet stay on them (``carry.py``), and the legs reach for what is left
+(``body/legs.py``). At its borders a stand is let go softly.
 """
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from monobody.body.legs import CHAINS, leg_joints, reach
 from monobody.body.model import Body
 from monobody.motion import Motion, Track
 from monobody.predict.assemble import Shapes
-from monobody.predict.smooth import nearest_rotations, smoothed, smoothed_rotations
+from monobody.predict.carry import Stand, carried
+from monobody.predict.smooth import nearest_rotations, smoothed_rotations
 
 STANDING_M_S = 0.5
 """A foot that moves slower stands; its movement away from the camera, which is seen worst, counts a third."""
@@ -32,8 +32,6 @@ FLAT_S = 0.15
 """Over so much time the turns of a standing foot are smoothed."""
 RELEASE_S = 0.08
 """In so much time before and after a stand a foot comes from and goes to where it was seen."""
-CARRY_S = 0.06
-"""Over so much time the body's path is smoothed after it was moved over its feet."""
 MOST_TILT = 0.35
 """Floors are not taken for steeper than this (rise over run) before a camera of which nothing is known."""
 TILT_SPREAD = 0.08
@@ -111,6 +109,16 @@ def stands(
     slow = np.zeros(len(times_s), bool)
     for start, end in _runs(speed < STILL_M_S):
         slow[start:end] = (speed[start:end] < STANDING_M_S).any()
+    for start, end in _runs(slow):
+        # The speed is that of some frames around; at its ends a stand goes on as long as the foot is there.
+        off = _across(ball_m - ball_m[start:end].mean(axis=0), ball_m)
+        near = np.linalg.norm(off, axis=1) < SAME_PLACE_M
+        while start > 0 and near[start - 1]:
+            start -= 1
+            slow[start] = True
+        while end < len(times_s) and near[end]:
+            slow[end] = True
+            end += 1
     for start, end in _runs(~slow):
         inside = start > 0 and end < len(times_s)
         if inside and times_s[end] - times_s[start - 1] < SHORTEST_S + 1e-9:
@@ -126,60 +134,58 @@ def _locked(track: Track, motion: Motion, shapes: Shapes) -> Track:
     times_s = motion.times_s[track.frames]
     rest = shapes.joints_m(track.betas)
     pelvis_m = track.translation_m + rest[0]
-    footing = [_footing(track, rest, pelvis_m, side, times_s) for side in (0, 1)]
-    # First the body goes along with the feet that stand, as far as they agree; then the legs do the rest.
-    pull = sum(held for _, held in footing)
-    shift = sum(held[:, None] * off for off, held in footing) / np.maximum(pull, 1e-9)[:, None]
-    known = np.flatnonzero(pull > 0.5)
-    if not len(known):
+    feet = [_foot(track, rest, pelvis_m, side, times_s) for side in (0, 1)]
+    if not any(found for _, found in feet):
         return track
-    frames = np.arange(len(times_s))
-    shift = np.stack([np.interp(times_s, times_s[known], shift[known, axis]) for axis in range(3)], axis=1)
-    carried = pelvis_m.copy()
-    breaks = [0, *(np.flatnonzero(np.diff(track.frames) > 1) + 1), len(frames)]
-    for start, end in pairwise(breaks):
-        part = slice(start, end)
-        carried[part] += smoothed(shift[part], times_s[part], CARRY_S, np.ones(end - start))
-    rotations = track.rotations
-    for side, (off, held) in enumerate(footing):
-        before = leg_joints(track.rotations, rest, pelvis_m, side)
-        ankle_m, ball_m, foot = before[1][2], before[1][3], before[0][2]
-        calm = smoothed_rotations(foot, times_s, FLAT_S, np.ones(len(times_s)))
-        foot = nearest_rotations(foot + held[:, None, None] * (calm - foot))
-        # Where a foot does not stand, it goes along with the body.
-        over = ball_m - foot @ (rest[CHAINS[side][3]] - rest[CHAINS[side][2]])
-        goal = held[:, None] * (over + off) + (1 - held)[:, None] * (ankle_m + carried - pelvis_m)
-        rotations = reach(rotations, rest, carried, side, goal, foot)
-    return replace(track, rotations=rotations, translation_m=carried - rest[0])
+    # First the body goes along with the feet that stand, as far as they agree; then the legs do the rest.
+    way, prints = carried(pelvis_m, times_s, [stand for _, found in feet for stand in found])
+    rotations, remaining = track.rotations, iter(prints)
+    for side, (foot, found) in enumerate(feet):
+        ankle_m = leg_joints(track.rotations, rest, pelvis_m, side)[1][2]
+        lever = foot @ (rest[CHAINS[side][3]] - rest[CHAINS[side][2]])
+        free = ankle_m + way - pelvis_m
+        goal, held = free.copy(), np.zeros(len(times_s))
+        for stand in found:
+            over = next(remaining) - lever
+            near, ends = _release(times_s, stand)
+            closer = near > held
+            # At its borders a foot is let go from where it stands, not drawn back to it.
+            inside = np.clip(np.arange(len(times_s)), stand.start, stand.end - 1)
+            pull = np.where(ends[:, None], (over - free)[inside], over - free)
+            goal[closer] = (free + near[:, None] * pull)[closer]
+            held[closer] = near[closer]
+        rotations = reach(rotations, rest, way, side, goal, foot)
+    return replace(track, rotations=rotations, translation_m=way - rest[0])
 
 
-def _footing(
+def _foot(
     track: Track,
     rest: Float[np.ndarray, "24 3"],
     pelvis_m: Float[np.ndarray, "f 3"],
     side: int,
     times_s: Float[np.ndarray, " f"],
-) -> tuple[Float[np.ndarray, "f 3"], Float[np.ndarray, " f"]]:
-    """Return how far a foot is to be moved, and how firmly it is held, 0 to 1, in every frame."""
-    places = leg_joints(track.rotations, rest, pelvis_m, side)[1]
-    ankle_m, ball_m = places[2], places[3]
-    off, held = np.zeros_like(ankle_m), np.zeros(len(times_s))
-    for start, end in _runs(stands(ankle_m, ball_m, times_s)):
-        part = slice(start, end)
-        # The ball of the foot is what is held: a heel may rise from it.
-        footprint = np.median(ball_m[part], axis=0)
-        lead = times_s[start] - times_s
-        trail = times_s - times_s[end - 1]
-        near = np.clip(1 - np.maximum(lead, trail) / RELEASE_S, 0, 1)
-        near = near * near * (3 - 2 * near)
-        closer = near > held
-        off[closer] = footprint - ball_m[closer]
-        outside = closer & ((np.arange(len(times_s)) < start) | (np.arange(len(times_s)) >= end))
-        # Beyond its borders only the move at the border is let go, not the foot drawn back.
-        border = np.where(np.arange(len(times_s)) < start, start, end - 1)
-        off[outside] = (footprint - ball_m[border])[outside]
-        held[closer] = near[closer]
-    return off, held
+) -> tuple[Float[np.ndarray, "f 3 3"], list[Stand]]:
+    """Return how a foot is turned, calmer while it stands, and its stands.
+
+    The ball of the foot is what is held: a heel may rise from it.
+    """
+    turns, places = leg_joints(track.rotations, rest, pelvis_m, side)
+    standing = stands(places[2], places[3], times_s)
+    calm = smoothed_rotations(turns[2], times_s, FLAT_S, np.ones(len(times_s)))
+    found = [Stand(start=start, end=end, place_m=np.empty((0, 3))) for start, end in _runs(standing)]
+    held = np.zeros(len(times_s))
+    for stand in found:
+        held = np.maximum(held, _release(times_s, stand)[0])
+    foot = nearest_rotations(turns[2] + held[:, None, None] * (calm - turns[2]))
+    ball_m = places[2] + foot @ (rest[CHAINS[side][3]] - rest[CHAINS[side][2]])
+    return foot, [replace(stand, place_m=ball_m[stand.start : stand.end]) for stand in found]
+
+
+def _release(times_s: Float[np.ndarray, " f"], stand: Stand) -> tuple[Float[np.ndarray, " f"], Bool[np.ndarray, " f"]]:
+    """Return how firmly a foot is held for a stand, 1 while it stands, and which frames are beyond its borders."""
+    beyond_s = np.maximum(times_s[stand.start] - times_s, times_s - times_s[stand.end - 1])
+    near = np.clip(1 - beyond_s / RELEASE_S, 0, 1)
+    return near * near * (3 - 2 * near), beyond_s > 0
 
 
 def _speed(places_m: Float[np.ndarray, "f 3"], times_s: Float[np.ndarray, " f"]) -> Float[np.ndarray, " f"]:
@@ -190,10 +196,13 @@ def _speed(places_m: Float[np.ndarray, "f 3"], times_s: Float[np.ndarray, " f"])
     lever = off - (pull * off).sum(axis=1, keepdims=True)
     slope = pull * lever
     slope /= (slope * off).sum(axis=1, keepdims=True) * LOOK_S
-    velocity = slope @ places_m
+    return np.linalg.norm(_across(slope @ places_m, places_m), axis=1)
+
+
+def _across(vectors: Float[np.ndarray, "f 3"], places_m: Float[np.ndarray, "f 3"]) -> Float[np.ndarray, "f 3"]:
+    """Return vectors at places without most of what goes along the line of sight."""
     sight = places_m / np.maximum(np.linalg.norm(places_m, axis=1, keepdims=True), 1e-9)
-    along = (velocity * sight).sum(axis=1, keepdims=True) * sight
-    return np.linalg.norm(velocity - (1 - DEPTH_SHARE) * along, axis=1)
+    return vectors - (1 - DEPTH_SHARE) * (vectors * sight).sum(axis=1, keepdims=True) * sight
 
 
 def _runs(marks: Bool[np.ndarray, " f"]) -> list[tuple[int, int]]:

@@ -47,7 +47,7 @@ from monobody.predict.skeletons import SkeletonEstimator
 from monobody.scene import Hypothesis, Person, Scene
 
 if TYPE_CHECKING:
-    from monobody.predict.video import LiveFrame
+    from monobody.predict.live import LiveFrame
 
 
 LIFTED = ", lifted"
@@ -126,8 +126,8 @@ class Predictor:
         detections = find(read.rgb, checked, name=Path(read.path).name if read.path else None)
         people, told = self._told(Seen(rgb=read.rgb, detections=detections, camera=camera))
         notes, model = (*read.notes, *told), self.model
-        if refine and not all(person.best.has_body for person in people):
-            raise UserError("Refining moves bodies, and this model gives skeletons: add --lift (lift=True).")
+        if refine:
+            self._ensure_bodies("Refining moves bodies")
         if refine and people:
             from monobody.predict.refine import refine_people
 
@@ -172,6 +172,7 @@ class Predictor:
         """
         from monobody.predict.video import options_of, predict_video
 
+        self._ensure_bodies("A motion is one of bodies")
         return predict_video(self, source, options_of(options), progress=progress, journal=journal)
 
     def stream(self, source: str | int | Path, **options: Any) -> "Iterator[LiveFrame]":
@@ -180,8 +181,10 @@ class Predictor:
         Raises:
             UserError: as :meth:`video`.
         """
-        from monobody.predict.video import options_of, stream
+        from monobody.predict.live import stream
+        from monobody.predict.video import options_of
 
+        self._ensure_bodies("A motion is one of bodies")
         return stream(self, source, options_of(options))
 
     def people(
@@ -245,6 +248,20 @@ class Predictor:
         if lift:
             raise UserError(f"{self.model} gives bodies, not skeletons: there is nothing to lift. Leave out --lift.")
         return self
+
+    @property
+    def gives_skeletons(self) -> bool:
+        """Whether people are skeletons without bodies."""
+        return isinstance(self.estimator, SkeletonEstimator) and not self.estimator.lift
+
+    def _ensure_bodies(self, why: str) -> None:
+        """Make sure that the model gives bodies.
+
+        Raises:
+            UserError: it gives skeletons.
+        """
+        if self.gives_skeletons:
+            raise UserError(f"{why}, and {self.model} gives skeletons: add --lift (lift=True).")
 
     def _told(self, seen: Seen) -> tuple[tuple[Person, ...], tuple[str, ...]]:
         """Return the people of a picture, and what their reader should know of them."""

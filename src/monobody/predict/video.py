@@ -8,7 +8,7 @@ which a run that was stopped goes on; only when the clip has ended are people pu
 best guess of a moment needs those after it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monobody import __version__
+from monobody.camera import Camera
 from monobody.errors import UserError
 from monobody.motion import Motion
-from monobody.predict.assemble import MAX_GAP_S, SMOOTH_S, as_track, calmed, people_of
+from monobody.predict.assemble import MAX_GAP_S, SMOOTH_S, Seen, as_track, calmed, people_of
 from monobody.predict.detect import Detector, find_detector
-from monobody.predict.frames import Shot, Source, open_source
+from monobody.predict.frames import Source, open_source
+from monobody.predict.given import choose_camera, versions
 from monobody.predict.journal import Answer, Journal, Moment
-from monobody.predict.smooth import Calmed
 from monobody.predict.track import DETECT_EVERY, Tracker
 
 if TYPE_CHECKING:
-    from monobody.camera import Camera
     from monobody.predict.predictor import Predictor
-    from monobody.scene import Person, Scene
+    from monobody.scene import Person
 
 Progress = Callable[[int, int | None], None]
 """Called with how many frames are done, and of how many, as far as that is known."""
@@ -108,110 +108,66 @@ def predict_video(
         UserError: the clip cannot be read, or a choice makes no sense.
     """
     options = options or VideoOptions()
+    people, motion = watched(predictor, source, options, progress=progress, journal=journal)
+    return _finished(people, motion, predictor, options)
+
+
+def watched(
+    predictor: "Predictor",
+    source: str | int | Path,
+    options: VideoOptions,
+    *,
+    progress: Progress | None = None,
+    journal: Path | None = None,
+) -> tuple[list[Seen], Motion]:
+    """Look at a clip: return everybody in it before anything is smoothed, and a motion with all but its tracks.
+
+    Arguments and errors are those of :func:`predict_video`.
+    """
     clip = open_source(source, fps=options.fps)
     if clip.kind == "webcam" and options.seconds is None:
         raise UserError("A webcam never ends: say for how many seconds to watch, or use stream().")
-    camera = _camera(clip, options)
+    camera = camera_of(clip, options)
     kept = Journal(journal, _key(predictor, clip, options))
     try:
         _watch(predictor, clip, camera, options, kept, progress)
     finally:  # Also where the clip breaks off or somebody presses Ctrl-C.
         kept.flush()
-    return motion_of(predictor, clip, camera, kept.moments, options)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class LiveFrame:
-    """A frame of a stream."""
-
-    number: int
-    time_s: float
-    scene: "Scene"
-    """Its people, each with the calmed pose."""
-    ids: tuple[int, ...]
-    """Who each of them is."""
-
-
-def stream(
-    predictor: "Predictor", source: str | int | Path, options: VideoOptions | None = None
-) -> Iterator[LiveFrame]:
-    """Predict a clip or a webcam frame by frame, as they come.
-
-    Nothing is known of later frames here: motion is smoothed by following it, gaps stay, shapes are each frame's own.
-    Frames of a webcam that come while one is being worked on are left out.
-
-    Raises:
-        UserError: as :func:`predict_video`.
-    """
-    from monobody.predict.given import versions
-    from monobody.scene import Scene
-
-    options = options or VideoOptions()
-    clip = open_source(source, fps=options.fps)
-    camera = _camera(clip, options)
-    tracker, calm = Tracker(_detector(options), options.every), dict[int, Calmed]()
-    for number, shot in enumerate(_newest(clip) if clip.kind == "webcam" else clip):
-        if options.seconds is not None and shot.time_s >= options.seconds:
-            return
-        seen = tracker(shot.rgb, shot.time_s, number)
-        people = list(predictor.people(shot.rgb, [one.detection for one in seen], camera))
-        for place, (one, person) in enumerate(zip(seen, people, strict=True)):
-            follow = calm.setdefault(one.id, Calmed(options.smooth_s))
-            people[place] = _followed(predictor, person, shot.time_s, follow, camera, clip)
-        scene = Scene(
-            people=tuple(people),
-            width_px=clip.width_px,
-            height_px=clip.height_px,
-            camera=camera,
-            body_digest=predictor.body.digest,
-            model=predictor.model,
-            terms=predictor.terms,
-            name=clip.name,
-            versions=versions(),
-            picture=shot.rgb,
-            body=predictor.body,
-        )
-        yield LiveFrame(number=number, time_s=shot.time_s, scene=scene, ids=tuple(one.id for one in seen))
-
-
-def motion_of(
-    predictor: "Predictor", clip: Source, camera: "Camera", moments: list[Moment], options: VideoOptions
-) -> Motion:
-    """Put together what was seen.
-
-    Raises:
-        UserError: there was not a single frame.
-    """
-    from monobody.predict.given import versions
-
-    if not moments:
+    if not kept.moments:
         raise UserError(f"{clip.path} has no frame in the time that was asked for.")
-    people, brief = people_of(moments, predictor.body, max_gap_s=options.max_gap_s)
-    notes, model = sorted(clip.notes), predictor.model
+    people, brief = people_of(kept.moments, predictor.body, max_gap_s=options.max_gap_s)
+    notes = sorted(clip.notes)
     if brief:
         notes.append(f"{brief} {'person' if brief == 1 else 'people'} seen too briefly left out")
-    if options.refine and people:
-        from monobody.predict.refine_track import refined
-
-        fits = [refined(one, camera, predictor.body) for one in people]
-        people, model = [one for one, _, _ in fits], f"{model}, refined"
-        off, left = (float(np.nanmean([fit[side] for fit in fits])) for side in (1, 2))
-        notes.append(f"refined: landmarks {off:.1f} px off before, {left:.1f} px after")
-    people = [calmed(one, options.smooth_s) for one in people]
-    motion = Motion(
-        times_s=np.array([moment.time_s for moment in moments]),
-        tracks=tuple(as_track(one, predictor.body) for one in people),
+    return people, Motion(
+        times_s=np.array([moment.time_s for moment in kept.moments]),
+        tracks=(),
         camera=camera,
         width_px=clip.width_px,
         height_px=clip.height_px,
         body_digest=predictor.body.digest,
-        model=model,
+        model=predictor.model,
         terms=predictor.terms,
         name=clip.name,
         versions=versions(),
         notes=tuple(notes),
         body=predictor.body,
     )
+
+
+def _finished(people: list[Seen], motion: Motion, predictor: "Predictor", options: VideoOptions) -> Motion:
+    """Refine, smooth and lock what was asked for."""
+    notes = list(motion.notes)
+    if options.refine and people and motion.camera is not None:
+        from monobody.predict.refine_track import refined
+
+        fits = [refined(one, motion.camera, predictor.body) for one in people]
+        people = [one for one, _, _ in fits]
+        off, left = (float(np.nanmean(values)) for values in ([b for _, b, _ in fits], [a for _, _, a in fits]))
+        notes.append(f"refined: landmarks {off:.1f} px off before, {left:.1f} px after")
+        motion = replace(motion, model=f"{motion.model}, refined")
+    tracks = tuple(as_track(calmed(one, options.smooth_s), predictor.body) for one in people)
+    motion = replace(motion, tracks=tracks, notes=tuple(notes))
     if options.foot_lock:
         from monobody.predict.ground import lock_feet
 
@@ -222,13 +178,13 @@ def motion_of(
 def _watch(
     predictor: "Predictor",
     clip: Source,
-    camera: "Camera",
+    camera: Camera,
     options: VideoOptions,
     journal: Journal,
     progress: Progress | None,
 ) -> None:
     """Look at every frame that is not in the journal yet."""
-    tracker = Tracker(_detector(options), options.every)
+    tracker = Tracker(detector_of(options), options.every)
     for number, moment in enumerate(journal.moments):
         tracker.remember(moment.sightings, moment.time_s, number, searched=moment.searched)
     known = len(journal.moments)
@@ -249,75 +205,21 @@ def _watch(
             progress(number + 1, None if total is None else max(total, number + 1))
 
 
-def _newest(clip: Source) -> Iterator[Shot]:
-    """Read a webcam in a thread, and hand out its newest frame whenever one is asked for."""
-    import threading
+def camera_of(clip: Source, options: VideoOptions) -> Camera:
+    """Return the camera that is assumed of a clip.
 
-    fresh, slot, end = threading.Condition(), list[Shot](), list[BaseException | None]()
-
-    def read() -> None:
-        fault: BaseException | None = None
-        try:
-            for shot in clip:
-                with fresh:
-                    if end:
-                        return
-                    slot[:] = [shot]
-                    fresh.notify()
-        except UserError as error:
-            fault = error
-        with fresh:
-            end.append(fault)
-            fresh.notify()
-
-    threading.Thread(target=read, daemon=True).start()
-    try:
-        while True:
-            with fresh:
-                fresh.wait_for(lambda: slot or end)
-                if not slot:
-                    if end[0] is not None:
-                        raise end[0]
-                    return
-                shot = slot.pop()
-            yield shot
-    finally:
-        with fresh:
-            end.append(None)
-
-
-def _followed(
-    predictor: "Predictor", person: "Person", time_s: float, follow: Calmed, camera: "Camera", clip: Source
-) -> "Person":
-    """Return a person of a stream with the pose that follows theirs calmly."""
-    import torch
-
-    from monobody.camera import weak_camera
-    from monobody.predict.before_camera import hypothesis_of
-
-    rotations, place_m = follow(time_s, person.rotations, person.translation_m)
-    turned, placed = (torch.from_numpy(np.asarray(values, np.float32)) for values in (rotations, place_m))
-    betas = torch.from_numpy(np.asarray(person.betas, np.float32))
-    with torch.inference_mode():
-        calm = hypothesis_of(
-            predictor.body,
-            predictor.body(turned, betas),
-            rotations=turned,
-            betas=betas,
-            weak=weak_camera(placed, person.upright_crop, camera.focal_px, clip.width_px, clip.height_px),
-            translation_m=placed,
-            camera=camera,
-        )
-    return replace(person, hypotheses=(replace(calm, weight=person.best.weight),))
-
-
-def _camera(clip: Source, options: VideoOptions) -> "Camera":
-    from monobody.predict.given import choose_camera
-
+    Raises:
+        UserError: a focal length or field of view that makes no sense.
+    """
     return choose_camera(clip.width_px, clip.height_px, focal_px=options.focal_px, fov_deg=options.fov_deg)
 
 
-def _detector(options: VideoOptions) -> Detector:
+def detector_of(options: VideoOptions) -> Detector:
+    """Return the detector that was chosen.
+
+    Raises:
+        UserError: there is none of that name.
+    """
     chosen = options.detector
     return find_detector(chosen) if isinstance(chosen, str | Path) else chosen
 
