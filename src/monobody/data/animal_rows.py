@@ -30,7 +30,7 @@ class Window:
     """New pictures in a batch."""
     first: int = 512
     """Pictures of which the first batch is drawn."""
-    largest: int = 6000
+    largest: int = 2000
     """Pictures that are kept."""
 
 
