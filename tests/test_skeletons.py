@@ -25,6 +25,7 @@ from monobody.models.output import HMROutput, standing_pose
 from monobody.models.storage import save_weights
 from monobody.predict.detect import Detection
 from monobody.predict.estimate import Seen
+from monobody.predict.fit_picture import load_fitter
 from monobody.predict.mask_file import box_in_mask
 from monobody.predict.predictor import Predictor, load
 from monobody.predict.skeletons import SkeletonEstimator
@@ -240,6 +241,16 @@ def test_the_api_gives_what_is_asked_for(untrained: Path) -> None:
     assert lifted.people[0].rotations.shape == (24, 3, 3)
     with pytest.raises(UserError, match="--lift"):
         model(pixels, detector=find, refine=True)
+    for film in (model.video, model.stream):
+        with pytest.raises(UserError, match="--lift"):
+            film("dance.mp4")
+
+
+def test_fits_start_from_lifted_bodies(untrained: Path) -> None:
+    start = load_fitter(untrained, body=shipped_body()).start
+    assert start is not None
+    assert not start.gives_skeletons
+    assert start.model.endswith(", lifted")
 
 
 def test_other_models_give_their_one_and_have_nothing_to_lift() -> None:

@@ -210,7 +210,10 @@ def load_fitter(start: str | Path = MEAN, *, device: str = "auto", body: Body | 
         UserError: no such model, device or body.
     """
     loaded = body if isinstance(body, Body) else Body.load(body)
-    return Fitter(loaded, start=None if str(start) == MEAN else load(start, device=device, body=loaded))
+    if str(start) == MEAN:
+        return Fitter(loaded)
+    model = load(start, device=device, body=loaded)
+    return Fitter(loaded, start=model.asked("best", lift=True) if model.gives_skeletons else model)
 
 
 def how_well(fits: Fits, row: int) -> str:
