@@ -17,6 +17,7 @@ import torch
 from browser import chromium, overflows, page_of, until
 from motions import waving_motion
 from PIL import Image
+from scenes import posed_scene
 from test_stick_figures import skeleton_scene
 
 from monobody.camera import project
@@ -76,6 +77,16 @@ def test_the_browser_poses_bodies_as_python_does(browser: Any, page_file: str, m
             vertices_m = motion.with_body()(rotations, betas).vertices_m.numpy() + take.translation_m[frame]
             shown_m = np.array(page.evaluate(f"monobody.vertices({place}, {rank}, {some})"))
             np.testing.assert_allclose(shown_m, (vertices_m @ Y_UP.T)[some], atol=5e-3)
+
+
+def test_a_scene_s_bodies_have_their_correctives(browser: Any, tmp_path: Path) -> None:
+    scene = posed_scene(people=2, seed=4, spread_rad=0.2)
+    some = [0, 1500, 5000, 9000, 13000]
+    with page_of(browser, write_viewer(scene, tmp_path / "scene.html", save=()).as_uri()) as page:
+        ready(page)
+        for place, person in enumerate(scene.people):
+            shown_m = np.array(page.evaluate(f"monobody.vertices({place}, 0, {some})"))
+            np.testing.assert_allclose(shown_m, (scene.vertices_cam_m(person) @ Y_UP.T)[some], atol=1e-3)
 
 
 def test_everything_on_the_viewer_can_be_pressed(browser: Any, page_file: str, motion: Motion) -> None:

@@ -34,18 +34,18 @@ class SharedMesh {
       (_, k) => new THREE.BufferAttribute(fields.subarray(k * size, (k + 1) * size), 3));
   }
 
-  /** Return the resting body that is so much of each shape. */
-  geometry(mix) {
-    const places = Float32Array.from(this.template), size = places.length;
-    mix.forEach((share, k) => {
-      if (share) for (let i = 0; i < size; i++) places[i] += share * this.shapes[k * size + i];
-    });
+  /** Return the resting body that is so much of each shape; with its correctives inside where it has a single pose. */
+  geometry(mix, parts) {
+    const places = Float32Array.from(this.template), size = places.length, still = parts.length <= this.correctives.length;
+    const add = (share, field) => { if (share) for (let i = 0; i < size; i++) places[i] += share * field[i]; };
+    mix.forEach((share, k) => add(share, this.shapes.subarray(k * size, (k + 1) * size)));
+    if (still) this.correctives.forEach((field, k) => add(parts[k], field.array));
     const made = new THREE.BufferGeometry();
     made.setIndex(this.index);
     made.setAttribute("position", new THREE.BufferAttribute(places, 3));
     made.setAttribute("skinIndex", this.skinIndex);
     made.setAttribute("skinWeight", this.skinWeight);
-    if (this.correctives.length) {
+    if (!still) {
       made.morphAttributes.position = this.correctives;
       made.morphTargetsRelative = true;
     }
@@ -106,11 +106,11 @@ class Figure {
     this.scene.add(...this.sticks.parts);
     if (!this.isBody) return;
     const material = new THREE.MeshLambertMaterial({ color: this.colour, transparent: true });
-    this.body = new THREE.SkinnedMesh(this.shared.geometry(this.take.shape), material);
+    this.body = new THREE.SkinnedMesh(this.shared.geometry(this.take.shape, this.parts), material);
     // Depth is drawn first, so that of a body one can see through only the skin in front is seen.
     this.depth = new THREE.SkinnedMesh(this.body.geometry, material.clone());
     this.depth.material.colorWrite = false;
-    this.depth.morphTargetInfluences = this.body.morphTargetInfluences;
+    if (this.body.morphTargetInfluences) this.depth.morphTargetInfluences = this.body.morphTargetInfluences;
     // The bones' matrices are written whole in `pose`: from the resting body to the posed one.
     const bones = this.joints.parents.map(() => new THREE.Bone());
     const skeleton = new THREE.Skeleton(bones, bones.map(() => new THREE.Matrix4()));
@@ -161,7 +161,7 @@ class Figure {
       const bone = this.body.skeleton.bones[j].matrixWorld.makeRotationFromQuaternion(turn);
       bone.setPosition(place.sub(rest(j).applyQuaternion(turn)));
     });
-    const most = this.shared.correctives.length;
-    for (let k = 0; k < most; k++) this.body.morphTargetInfluences[k] = this.parts[frame * most + k];
+    const shares = this.body.morphTargetInfluences, most = this.shared.correctives.length;
+    if (shares) for (let k = 0; k < most; k++) shares[k] = this.parts[frame * most + k];
   }
 }

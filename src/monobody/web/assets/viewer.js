@@ -323,6 +323,7 @@ async function startViewer() {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     // A slider moves by arrows, and a button is pressed by the space bar, as everywhere.
     if (busy && (event.key === " " || (event.key.startsWith("Arrow") && busy.type === "range"))) return;
+    if (count < 2 && [" ", "ArrowLeft", "ArrowRight", "Home", "End"].includes(event.key)) return;
     const person = people[+event.key - 1];
     if (person) { person.on = !person.on; stateOfPeople(); again(); }
     else if (keys[event.key]) keys[event.key]();
