@@ -13,14 +13,16 @@ from monobody.body.bones import usual_bones_m
 from monobody.body.model import Body
 from monobody.body.skeleton import SKELETONS
 from monobody.cli import main
+from monobody.data.geodesic import GeodesicWeights
 from monobody.models.decode import decode_marginals, joints_of
 from monobody.models.detectors import build_detector, detector_of
 from monobody.models.hypotheses import Marginals, marginals
 from monobody.models.released_decoding import released_joints
+from monobody.models.skeleton_mask import Limbs
 from monobody.models.storage import load_weights, read_card
 from monobody.train.hypotheses_recipes import STAGE_2
 from monobody.train.hypotheses_task import HypothesesTask
-from monobody.train.hypotheses_terms import PUBLISHED, HypothesesWeights, dense_losses
+from monobody.train.hypotheses_terms import PUBLISHED, HypothesesWeights, dense_losses, mask_losses
 from monobody.train.hypotheses_validation import (
     Answers,
     answers_of,
@@ -129,6 +131,27 @@ def test_a_batch_without_masks_pairs_or_photos_costs_nothing_and_is_no_nan() -> 
         losses = task.losses(batch)
         assert all(bool(value.detach().isfinite()) for value in losses.values())
         torch.stack(list(losses.values())).sum().backward()
+
+
+def test_geodesic_weights_make_hands_and_feet_count_more() -> None:
+    """A limb drawn over the trunk's edge and over the hand's: the latter's errors cost more with weights."""
+    mask = torch.zeros(1, SIZE, SIZE, dtype=torch.uint8)
+    mask[:, 8:56, 28:36] = 255
+    mask[:, 12:16, 4:28] = 255
+    labels = {"mask": mask, "has_mask": torch.ones(1), "has_joints": torch.zeros(1)}
+    limbs = Limbs(links=((0, 1),), width=(0.08,))
+
+    def grown(end: float) -> float:
+        """By how much the loss falls when a limb along the arm, drawn too thin, stands nearer to the hand."""
+        where = torch.tensor([[[end, -0.56], [end + 0.1, -0.56]]])
+        losses = [
+            mask_losses(where, labels, limbs, lambda drawn: drawn, size=SIZE, released=False, geodesic=weights)
+            for weights in (GeodesicWeights(), None)
+        ]
+        return float(losses[0]["physique"] / losses[1]["physique"])
+
+    # What is missed of the trunk weighs little, what is missed of the hand much.
+    assert grown(-0.1) > 1.03 * grown(-0.8)
 
 
 @pytest.mark.slow

@@ -25,5 +25,7 @@ class HypothesesSettings:
     """How many rows with a mask are seen before black."""
     mask_size: int = 64
     """Side of the masks that skeletons are compared with, in pixels; the paper's are as large as the crop."""
+    geodesic: bool = False
+    """Whether their pixels weigh by how far they are from the person's middle (`data/geodesic.py`)."""
     grow_after: int = 0
     """Batches after which crops are seen at full size, not half."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from monobody.data.geodesic import GeodesicWeights
 from monobody.models.decode import joint_wise, joints_of
 from monobody.models.detectors import Detector
 from monobody.models.hypotheses import marginals, places
@@ -46,6 +47,7 @@ class HypothesesTask:
         critic_rate: learning rate of the critic.
         bare_share: how many of the rows that have a mask are seen before black, as the released code sees all.
         mask_size: side of the masks that skeletons are compared with, in pixels.
+        geodesic: whether pixels of masks weigh by how far they are from the person's middle.
         grow_after: batches after which crops are seen at full size; until then at half of it, four times as fast.
     """
 
@@ -62,11 +64,13 @@ class HypothesesTask:
         critic_rate: float = 2e-4,
         bare_share: float = 0.3,
         mask_size: int = 64,
+        geodesic: bool = False,
         grow_after: int = 0,
     ) -> None:
         self.detector, self.stream, self.labels, self._validate = detector, stream, labels, validate
         self.weights, self.hypotheses, self.bare_share, self.grow_after = weights, hypotheses, bare_share, grow_after
         self.mask_size = mask_size
+        self.geodesic = GeodesicWeights(released=weights.released) if geodesic else None
         self.modules: dict[str, nn.Module] = {"detector": detector}
         self.limbs: Limbs | None = None
         if weights.looks_at_masks:
@@ -107,7 +111,15 @@ class HypothesesTask:
         if self.limbs is not None:
             whole = joints[:, 0, :, :2] if weights.released else places(said.plane)
             physique = self.modules["physique"]
-            terms |= mask_losses(whole, labels, self.limbs, physique, size=self.mask_size, released=weights.released)
+            terms |= mask_losses(
+                whole,
+                labels,
+                self.limbs,
+                physique,
+                size=self.mask_size,
+                released=weights.released,
+                geodesic=self.geodesic,
+            )
         if weights.looks_at_build:
             terms |= build_losses(joints, there, photos, weights, self.detector.joint_set)
         terms = {name: getattr(weights, name) * term for name, term in terms.items() if getattr(weights, name) > 0}

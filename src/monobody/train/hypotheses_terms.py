@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from monobody.data.geodesic import GeodesicWeights
 from monobody.losses import weighted_mean
 from monobody.models.depth_modes import DepthModes
 from monobody.models.hypotheses import Marginals
@@ -133,10 +134,12 @@ def mask_losses(
     *,
     size: int,
     released: bool,
+    geodesic: GeodesicWeights | None = None,
 ) -> Batch:
     """Return what the skeletons, and the people drawn about them, have wrong of the masks.
 
-    Photos with masks alone are drawn, where the batch has any; else all rows with masks.
+    Photos with masks alone are drawn, where the batch has any; else all rows with masks. With `geodesic` hands and
+    feet count more than the trunk, in both losses (Mask as Supervision).
     """
     masked = labels["has_mask"] > 0
     photos = masked & (labels["has_joints"] == 0)
@@ -146,9 +149,12 @@ def mask_losses(
         return {"skeleton": nothing, "physique": nothing + physique(where.new_zeros(1, size, size)).sum() * 0}
     masks = F.adaptive_avg_pool2d(labels["mask"][there].float()[:, None] / 255, size)[:, 0]
     drawn = skeleton_mask(where[there], limbs, size)
+    weight = None
+    if geodesic is not None:
+        weight = torch.from_numpy(geodesic((255 * masks).round().to(torch.uint8).cpu().numpy())).to(masks)
     return {
-        "skeleton": skeleton_loss(drawn, masks, released=released),
-        "physique": physique_loss(physique(drawn), masks),
+        "skeleton": skeleton_loss(drawn, masks, weight, released=released),
+        "physique": physique_loss(physique(drawn), masks, weight),
     }
 
 
