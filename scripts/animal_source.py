@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import splu
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from monobody.data.glb_in import SkinnedGlb, read_glb
 from monobody.render.raster import rasterise
@@ -23,8 +23,8 @@ ANIMALS = ("fox", "cat", "dog", "horse", "panda")
 TRUNK_M = 0.5
 """Every animal is brought to this length from between its hips to between its shoulders."""
 COAT_SIZE = 256
-_MIDLINE = ("Hips", "Spine_1", "Spine_2", "Spine_2.001", "Spine_3", "Spine_4", "Head", "Chin")
-_TAIL = ("Tail_Base", "Tail_Mid", "Tail_Mid.001", "Tail_End")
+_MIDLINE: tuple[str, ...] = ("Hips", "Spine_1", "Spine_2", "Spine_2.001", "Spine_3", "Spine_4", "Head", "Chin")
+_TAIL: tuple[str, ...] = ("Tail_Base", "Tail_Mid", "Tail_Mid.001", "Tail_End")
 _SIDES = (
     *("Ear", "Front_Leg_Shoulder", "Front_Leg_Upper", "Front_Leg_Lower", "Front_Leg_Ankle", "Front_Leg_Foot"),
     *("Back_Leg_Pelvis", "Back_Leg_Upper", "Back_Leg_Lower", "Back_Leg_Ankle", "Back_Leg_Foot"),
@@ -36,7 +36,7 @@ _TIPS = {"Head": "Head.tip", "Chin": "Chin_Tip", "Tail_End": "Tail_Tip"} | {
     for bone, tip in (("Ear", "Ear_Tip"), ("Front_Leg_Foot", "Front_Leg_Tip"), ("Back_Leg_Foot", "Back_Leg_Foot_1"))
     for side in "LR"
 }
-_NEXT = dict(pairwise(_MIDLINE[:7])) | dict(pairwise(_TAIL))
+_NEXT: dict[str, str] = dict(pairwise(_MIDLINE[:7])) | dict(pairwise(_TAIL))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,7 +153,7 @@ def _template(glb: SkinnedGlb) -> Template:
     place = place.ravel()
     vertices, weights = points[first], bone_weights(glb)[first]
     mirrored = vertices * [-1, 1, 1]
-    distance, mirror = cKDTree(vertices).query(mirrored)
+    distance, mirror = (np.asarray(part) for part in KDTree(vertices).query(mirrored))
     if not (mirror[mirror] == np.arange(len(mirror))).all() or distance.max() > 0.03:
         raise SystemExit("the fox's mesh is not its own mirror image")
     weights = 0.5 * (weights + weights[mirror][:, flip_bones()])
@@ -223,7 +223,7 @@ def _fitted(template: Template, glb: SkinnedGlb, rig: Rig, surface: np.ndarray) 
     warped = _same_on_both_sides(warped, template.mirror)
     places, facing, limbs, _ = _sampled(glb, surface)
     size = _trunk(rig)
-    tree = cKDTree(np.concatenate([places / size, 0.12 * facing, 0.35 * limbs], 1))
+    tree = KDTree(np.concatenate([places / size, 0.12 * facing, 0.35 * limbs], 1))
     laplacian = _laplacian(template.faces, len(warped))
     smooth = (laplacian.T @ laplacian).tocsc()
     mine = 0.35 * template.weights @ _LIMB_OF_BONE
@@ -252,17 +252,18 @@ def _coat(template: Template, glb: SkinnedGlb, fitted: np.ndarray, surface: np.n
     mine = np.einsum("nk,nkc->nc", share, (template.weights @ _LIMB_OF_BONE)[corners])
     places, facing, limbs, uv = _sampled(glb, surface)
     size = np.ptp(surface[:, 2]) / 3
-    tree = cKDTree(np.concatenate([places / size, 0.06 * facing, 0.1 * limbs], 1))
+    tree = KDTree(np.concatenate([places / size, 0.06 * facing, 0.1 * limbs], 1))
     _, nearest = tree.query(np.concatenate([points / size, 0.06 * normals, 0.1 * mine], 1))
     picture = glb.texture
+    assert picture is not None
     rows, columns = (
         (uv[nearest][:, axis] % 1 * side).astype(int) % side for axis, side in ((1, len(picture)), (0, len(picture[0])))
     )
     coat = np.zeros((COAT_SIZE, COAT_SIZE, 3), np.uint8)
     coat[there] = picture[rows, columns]
     # Beyond its islands the texture goes on as at their edges.
-    index = distance_transform_edt(~there, return_distances=False, return_indices=True)
-    return coat[tuple(index)]
+    index = np.asarray(distance_transform_edt(~there, return_distances=False, return_indices=True))
+    return coat[index[0], index[1]]
 
 
 def _same_on_both_sides(points: np.ndarray, mirror: np.ndarray) -> np.ndarray:
@@ -272,6 +273,7 @@ def _same_on_both_sides(points: np.ndarray, mirror: np.ndarray) -> np.ndarray:
 def _laplacian(faces: np.ndarray, count: int) -> coo_matrix:
     rows = np.concatenate([faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()])
     columns = np.concatenate([faces[:, [1, 2, 0]].ravel(), faces[:, [0, 1, 2]].ravel()])
-    linked = (coo_matrix((np.ones(len(rows)), (rows, columns)), (count, count)) > 0).astype(float)
+    linked = coo_matrix((np.ones(len(rows)), (rows, columns)), (count, count)).tocsr()
+    linked.data[:] = 1.0
     degree = np.asarray(linked.sum(1)).ravel()
     return diags(np.ones(count)) - diags(1 / np.maximum(degree, 1)) @ linked

@@ -90,7 +90,7 @@ def main() -> None:
         np.savez_compressed(file, **arrays)
     if options.coats:
         with atomic_write(options.coats) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **coats)
+            np.savez_compressed(file, allow_pickle=False, **coats)
     print(f"{options.output}: {options.output.stat().st_size / 1000:.0f} kB")
     _card(options.output, template, joint_error_m, clips, shapes)
 
@@ -251,7 +251,7 @@ def _card(
     stretches = ", ".join(STRETCHES)
     output.with_suffix(".md").write_text(f"""# The quadruped in `{output.name}`
 
-An animal on four legs in SMPL's file format ({len(BONES)} joints, {betas.shape[1]} shape coefficients), and poses of it.
+An animal on four legs in SMPL's file format ({len(BONES)} joints, {betas.shape[1]} shape coefficients), and poses.
 
 - **Source**: the fox, cat, dog, horse and panda of Mesh2Motion (github.com/Mesh2Motion/mesh2motion-app,
   `static/models`), five drawn, low-polygon animals on one rig, and the fox's clips. No animal was measured.
@@ -263,8 +263,8 @@ An animal on four legs in SMPL's file format ({len(BONES)} joints, {betas.shape[
   {stretches}.
   `animal_betas` has the five animals. Size is none: the trunk, from between the hips to between the shoulders, is
   {TRUNK_M} m in all five.
-- **Poses**: {len(pose_clip)} at {FRAMES_PER_S} a second, as quaternions (wxyz, in 1/32767) of every joint relative to its
-  parent, by clip: {counts}.
+- **Poses**: {len(pose_clip)} at {FRAMES_PER_S} a second, as quaternions (wxyz, in 1/32767) of every joint relative to
+  its parent, by clip: {counts}.
 - **Joints**: `bones` names them; `keypoints_quadruped` is the joint set `quadruped` of 22 places.
 - **File**: {output.stat().st_size / 1000:.0f} kB; digest `{body.digest}`.
 

@@ -63,12 +63,12 @@ def main() -> None:
             "command": "python scripts/measure_animal.py WEIGHTS --data DATA",
             "pictures": options.count,
             "held_out": {"clips": HELD_OUT_CLIPS, "own textures": HELD_OUT_ANIMALS, "patterns": ["spots"]},
-            "unit": "mm of an animal with a trunk of half a metre; PCK in per cent of joints within a share of the crop",
+            "unit": "mm of an animal with a trunk of half a metre; PCK: per cent of joints within a share of the crop",
             "oracle": "best_whole and best_joints choose by the truth, of 5 whole poses and of 3 depths a joint; the "
             "root's depth and the scale are the true ones in all rows; resting_turned knows the animal's orientation",
             "weights": {name: card[name] for name in ("recipe", "size", "bins", "widths", "steps", "minutes", "data")},
-            "on held-out clips and coats": rounded(held_out(detector).numbers | held_out.guesses()),
-            "on training's clips and coats": rounded(seen(detector).numbers | seen.guesses()),
+            "on held-out clips and coats": rounded({**held_out(detector).numbers, **held_out.guesses()}),
+            "on training's clips and coats": rounded({**seen(detector).numbers, **seen.guesses()}),
         }
     if options.pictures:
         _pictures(options.pictures, detector, held_out, training)

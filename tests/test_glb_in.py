@@ -50,7 +50,7 @@ def small(**changes: Any) -> bytes:
     inverse = np.tile(np.eye(4, dtype="<f4"), (2, 1, 1)).tobytes()
     times = np.array([0, 1, 2], "<f4").tobytes()
     turns = np.array([[0, 0, 0, 1], [0, 0, np.sqrt(0.5), np.sqrt(0.5)], [0, 0, 1, 0]], "<f4").tobytes()
-    views = [(0, len(vertices), corner.size)]
+    views: list[tuple[int, int, int | None]] = [(0, len(vertices), corner.size)]
     for part in (inverse, times, turns):
         views.append((views[-1][0] + views[-1][1], len(part), None))
     document: dict[str, Any] = {

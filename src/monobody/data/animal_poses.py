@@ -72,8 +72,8 @@ class AnimalPoses:
         if held_out:
             return first
         second = self._drawn(count, rng, held_out)
-        mixed = np.flatnonzero(rng.random(count) < 0.3)
-        first[np.ix_(mixed, self.fore)] = second[np.ix_(mixed, self.fore)]
+        mixed, fore = np.flatnonzero(rng.random(count) < 0.3)[:, None], list(self.fore)
+        first[mixed, fore] = second[mixed, fore]
         turns = rng.normal(size=(count, len(self.flip), 3)) * self.spread_rad[:, None]
         return first @ to_matrices(turns)
 

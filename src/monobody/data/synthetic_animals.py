@@ -259,6 +259,6 @@ def animal_row(sample: AnimalSample, *, mirrored: bool = False, labelled: bool =
         mask=np.ascontiguousarray(mask),
         has_mask=np.float32(1),
         joints=joints * np.float32(labelled),
-        known=(inside & labelled).astype(np.float32),
+        known=np.where(inside & labelled, np.float32(1), np.float32(0)),
         has_joints=np.float32(labelled),
     )
