@@ -271,9 +271,9 @@ def test_xas_is_the_best_that_is_shipped(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(
         hub, "published_sha256", lambda name: "0" if name.startswith(("xas-mini", "xas-blaze")) else None
     )
-    assert hub.resolved("xas") == "xas-mini"
+    assert hub.resolved("xas") == "xas-blaze"
     assert hub.resolved("lift") == "lift"
-    assert "another name of xas-mini" in hub.table()
+    assert "another name of xas-blaze" in hub.table()
 
 
 def test_masks_say_where_to_look(untrained: Path) -> None:

@@ -13,7 +13,7 @@ from monobody.models.hypotheses import HypothesisDetector
 WIDTHS: Mapping[str, Mapping[str, Any]] = {
     "xas-resnet50": {"depth": 50, "width": 256, "bins": 64, "input_size": 256},
     "xas-small": {"depth": 18, "width": 128, "bins": 64, "input_size": 256},
-    "xas-mini": {"depth": 18, "width": 96, "bins": 32, "first": 32, "lateral": True, "input_size": 128},
+    "xas-mini": {"depth": 18, "width": 96, "bins": 32, "first": 32, "lateral": True, "input_size": 64},
 }
 """The published network, the small one of the same crops, and one that learns within an hour on a processor."""
 BLAZE = "xas-blaze"
