@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from monobody.errors import UserError
 
-Unit = TypeVar("Unit")
+Unit = TypeVar("Unit", contravariant=True)
 FATAL = 2
 """So many deaths at one part of a unit and it is left out."""
 DEATHS_IN_A_ROW = 20

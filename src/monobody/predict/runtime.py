@@ -110,7 +110,7 @@ def _onnxruntime(path: Path) -> Run:
     options.intra_op_num_threads = _threads()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda inputs: list(session.run(None, inputs))
+    return lambda inputs: [np.asarray(answer) for answer in session.run(None, inputs)]
 
 
 def _openvino(path: Path) -> Run:

@@ -101,7 +101,7 @@ def _members(path: Path) -> Iterator[tarfile.TarInfo]:
         total = path.stat().st_size
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             while (info := tar.next()) is not None:
-                tar.members.clear()  # Else it would keep every header.
+                tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # Else it would keep every header.
                 if info.offset_data + info.size > total:
                     raise UserError(f"{path} is cut short at {info.name}: copy or download it again.")
                 yield info
