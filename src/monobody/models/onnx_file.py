@@ -113,7 +113,9 @@ def write_onnx(network: nn.Module, path: str | Path, *, about: dict[str, str] | 
     finally:
         quiet.setLevel(level)
     assert program is not None
-    fixed = [value.name for value in program.model.graph.inputs if value.shape is None or isinstance(value.shape[0], int)]
+    fixed = [
+        value.name for value in program.model.graph.inputs if value.shape is None or isinstance(value.shape[0], int)
+    ]
     assert not fixed, f"the graph is for two people alone: {fixed}"
     program.model.metadata_props.update(about or {})
     with atomic_write(path, suffix=".onnx") as temporary:
