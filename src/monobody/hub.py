@@ -21,8 +21,7 @@ from monobody.files import sha256_of
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 DEFAULT_MODEL = "lift"
 XAS = ("xas-resnet50", "xas-small", "xas-blaze", "xas-mini")
-"""The detectors of several hypotheses. The alias "xas" is the first whose weights are shipped; those that have learnt
-without 3D labels come first."""
+"""The detectors of several hypotheses. The alias "xas" is the first whose weights are shipped; the better come first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
