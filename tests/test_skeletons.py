@@ -104,7 +104,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
     card = {"model": "xas-mini", "size": 64, "bins": 32, "joint_set": SET, "terms": "test"}
-    widths = {"width": 16, "first": 8}
+    widths: dict[str, Any] = {"width": 16, "first": 8}
     detector = build_detector("xas-mini", size=64, bins=32, **widths)
     save_weights(detector, path, card=card | {"widths": widths}, int8=False)
     return path
