@@ -36,7 +36,7 @@ _TIPS = {"Head": "Head.tip", "Chin": "Chin_Tip", "Tail_End": "Tail_Tip"} | {
     for bone, tip in (("Ear", "Ear_Tip"), ("Front_Leg_Foot", "Front_Leg_Tip"), ("Back_Leg_Foot", "Back_Leg_Foot_1"))
     for side in "LR"
 }
-_NEXT: dict[str, str] = dict(pairwise(_MIDLINE[:7])) | dict(pairwise(_TAIL))
+_NEXT: dict[str, str] = {bone: after for chain in (_MIDLINE[:7], _TAIL) for bone, after in pairwise(chain)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
