@@ -4,12 +4,14 @@
     python scripts/compare_learning.py --print docs/results/learning.json
 
 The first trains and prints a row for each change and seed, measured on held-out people and photos with their regions
-given; the second prints the rows of trials made before, as docs/results.md has them.
+given; the second prints the rows of trials made before, as docs/results.md has them. `teacher` and `teacher_bodies` are
+sets that `scripts/make_teacher_labels.py` writes to `DATA/prepared`.
 """
 
 import argparse
 import csv
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,8 @@ from monobody.train.run import train
 from monobody.train.terms import LossWeights
 
 PLAIN = LossWeights(earlier=0.3)
+PHOTOS = 1 / 3
+"""Share of photos among the rows; the others are synthetic people."""
 COLUMNS = {
     "synthetic_mpjpe_mm": "MPJPE mm",
     "synthetic_pa_mpjpe_mm": "PA-MPJPE mm",
@@ -38,6 +42,12 @@ def taught(**weights: float) -> Callable[[Recipe], Recipe]:
     return lambda recipe: replace(recipe, weights=replace(PLAIN, **weights))
 
 
+def shown(**photos: float) -> Callable[[Recipe], Recipe]:
+    """Return a change of a recipe: other photos, by what share of these, under the losses of the recipe itself."""
+    mixture = {"synthetic": 1 - PHOTOS * sum(photos.values())} | {name: PHOTOS * part for name, part in photos.items()}
+    return lambda recipe: replace(recipe, mixture=mixture)
+
+
 CHANGES: Mapping[str, Callable[[Recipe], Recipe]] = {
     "none": taught(),
     "landmarks": taught(landmarks=30.0),
@@ -46,6 +56,11 @@ CHANGES: Mapping[str, Callable[[Recipe], Recipe]] = {
     "critic": taught(adversarial=1.0),
     "2D alone": taught(joints=0.0, parameters=0.0),
     "regressor first": lambda recipe: replace(recipe, weights=PLAIN, cached=hmr_small_further().cached),
+    "no photos": shown(),
+    "photos with clicks": shown(lsp_extended=1),
+    "photos with a teacher's landmarks": shown(teacher=1),
+    "photos with a teacher's landmarks and bodies": shown(teacher_bodies=1),
+    "clicks and a teacher's landmarks": shown(lsp_extended=0.5, teacher=0.5),
     "twice the rate": lambda recipe: replace(
         recipe, weights=PLAIN, encoder_rate=2 * recipe.encoder_rate, regressor_rate=2 * recipe.regressor_rate
     ),
@@ -57,7 +72,7 @@ def measured(change: str, seed: int, arguments: argparse.Namespace) -> dict[str,
     recipe = replace(hmr_small_further(), cached=None)
     plan = replace(recipe.plan, steps=arguments.steps, minutes=None, warmup_steps=30, seed=seed, validate_minutes=None)
     recipe = replace(recipe, plan=plan, validation_synthetic=300, validation_photos=300)
-    out = arguments.out / f"{change.replace(' ', '-').replace(',', '')}-{seed}"
+    out = arguments.out / f"{re.sub('[^a-z0-9]+', '-', change.lower())}-{seed}"
     train(CHANGES[change](recipe), data=arguments.data, out=out, start=arguments.start)
     with (out / "validation.csv").open() as table:
         *_, last = csv.DictReader(table)
@@ -71,7 +86,8 @@ def row(name: str, numbers: Mapping[str, float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("changes", nargs="*", metavar="CHANGE", help=f"of {', '.join(CHANGES)}; all where left out")
+    known = ", ".join(CHANGES)
+    parser.add_argument("changes", nargs="*", metavar="CHANGE", help=f"of {known}; those of losses where left out")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--start", type=Path, help="weights that all begin with")
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/compare-learning"))
@@ -89,7 +105,7 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     print(f"| | {' | '.join(COLUMNS.values())} |\n|---|{'---|' * len(COLUMNS)}", flush=True)
-    for change in arguments.changes or CHANGES:
+    for change in arguments.changes or [name for name in CHANGES if "photos" not in name and "teacher" not in name]:
         for seed in range(arguments.seeds):
             print(row(f"{change}, seed {seed}", measured(change, seed, arguments)), flush=True)
 
