@@ -92,6 +92,7 @@ def viewer_page(
         style=asset("viewer.css"),
         three=asset("three.min.js"),
         figures=asset("figures.js"),
+        stage=asset("stage.js"),
         viewer=asset("viewer.js"),
     )
 

@@ -8,157 +8,22 @@ async function startViewer() {
   const times = read(head.times), count = times.length;
   const rate = count > 1 ? [...times].slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b)[(count - 1) >> 1] : 1;
   const length = times[count - 1] + rate;
-  const stage = $("stage"), photo = $("photo"), moving = photo && photo.tagName === "VIDEO";
+  const photo = $("photo"), moving = photo && photo.tagName === "VIDEO";
   const state = { frame: 0, clock: 0, playing: false, view: photo && head.camera ? "photo" : "turntable", turning: false,
     body: true, bones: false, names: false, opacity: 0.92 };
 
-  const scene = new THREE.Scene();
-  scene.add(new THREE.HemisphereLight(0xffffff, 0x8a8078, 1.9));
-  const lamp = new THREE.DirectionalLight(0xffffff, 1.9);
-  scene.add(lamp, lamp.target);
-  const renderer = makeRenderer();
+  const stage = new Stage(head, state,
+    { frame: $("stage"), canvas: $("canvas"), labels: $("labels"), hint: $("hint") });
+  const again = () => stage.again();
   const mesh = head.mesh && new SharedMesh(head.mesh, read);
   const people = head.people.map(person => {
     const places = new Int32Array(count).fill(-1);
     read(person.frames).forEach((frame, own) => { places[frame] = own; });
-    const shared = { read, joints: head.joints, mesh, scene };
+    const shared = { read, joints: head.joints, mesh, scene: stage.scene };
     const figures = person.takes.map((take, rank) => new Figure(take, rank, person.colour, shared));
     return { ...person, places, seen: read(person.seen), figures, on: true, chosen: figures.map((_, rank) => rank === 0) };
   });
-  const room = roomOf(people);
-  const through = new THREE.PerspectiveCamera(), around = new THREE.PerspectiveCamera(38, 1, 0.05, 500);
-  around.position.copy(room.centre).add(new THREE.Vector3(0.25, 0.12, 1).multiplyScalar(room.reach * 2.5));
-  const orbit = new THREE.OrbitControls(around, $("canvas"));
-  orbit.target.copy(room.centre); orbit.enableDamping = false; orbit.autoRotateSpeed = -2.5;
-  orbit.minDistance = 0.3; orbit.maxDistance = 100; orbit.update();
-  const grid = new THREE.GridHelper(2 * Math.ceil(room.reach + 2), 4 * Math.ceil(room.reach + 2), 0x8a9099, 0x8a9099);
-  grid.material.transparent = true; grid.material.opacity = 0.35;
-  grid.position.set(Math.round(room.centre.x), room.floor, Math.round(room.centre.z));
-  scene.add(grid);
-
-  function makeRenderer() {
-    try {
-      const made = new THREE.WebGLRenderer({ canvas: $("canvas"), alpha: true, antialias: true });
-      made.setPixelRatio(Math.min(devicePixelRatio, 2));
-      return made;
-    } catch {
-      $("hint").textContent = "This browser shows no 3D (WebGL is off). The files can still be downloaded.";
-      return null;
-    }
-  }
-
-  /** Return the middle of everybody's paths, how far from it they come, and the floor. */
-  function roomOf(everybody) {
-    const low = new THREE.Vector3(Infinity, Infinity, Infinity), high = low.clone().negate(), point = new THREE.Vector3();
-    const take = (points, from) => { point.fromArray(points, from); if (Number.isFinite(point.x)) { low.min(point); high.max(point); } };
-    for (const { figures } of everybody) {
-      const figure = figures.find(one => one.isBody) ?? figures[0], points = figure.isBody ? figure.places : figure.all;
-      const margin = figure.isBody ? 0.95 : 0.1;
-      for (let i = 0; i < points.length; i += 3) take(points, i);
-      low.y = Math.min(low.y, high.y - margin);
-    }
-    if (low.x > high.x) { low.set(-1, -1, -1); high.set(1, 1, 1); }
-    high.y += 0.75;
-    const centre = low.clone().add(high).multiplyScalar(0.5);
-    return { centre, reach: Math.max(1, high.distanceTo(low) / 2), floor: low.y };
-  }
-
-  // ---- Drawing -------------------------------------------------------------------------------------------------
-
-  let stale = true;
-  const again = () => { stale = true; };
-  orbit.addEventListener("change", again);
-  new ResizeObserver(() => { renderer?.setSize(stage.clientWidth, stage.clientHeight, false); again(); }).observe(stage);
-
-  /** The photo's own pinhole, widened to the whole stage, in whose middle the photo lies. */
-  function throughPhoto() {
-    const { width, height, focal, principal, stands } = head.camera;
-    const scale = Math.min(stage.clientWidth / width, stage.clientHeight / height), near = 0.05, far = 1000;
-    const left = (stage.clientWidth / scale - width) / -2 - principal[0], top = (stage.clientHeight / scale - height) / -2 - principal[1];
-    const side = near / focal;
-    through.projectionMatrix.makePerspective(left * side, (left + stage.clientWidth / scale) * side,
-      -top * side, -(top + stage.clientHeight / scale) * side, near, far);
-    through.projectionMatrixInverse.copy(through.projectionMatrix).invert();
-    through.matrixAutoUpdate = false;
-    through.matrix.fromArray(stands); through.matrixWorldNeedsUpdate = true;
-    through.updateMatrixWorld(true);
-    return through;
-  }
-
-  function camera() {
-    if (state.view === "photo" && head.camera) return throughPhoto();
-    around.aspect = stage.clientWidth / Math.max(1, stage.clientHeight);
-    around.fov = around.aspect < 1 ? 38 / around.aspect ** 0.6 : 38;
-    around.updateProjectionMatrix(); around.updateMatrixWorld(true);
-    return around;
-  }
-
-  function pose() {
-    for (const person of people) {
-      const own = person.on ? person.places[state.frame] : -1;
-      person.figures.forEach((figure, rank) => figure.show(person.chosen[rank] ? own : -1, state));
-    }
-  }
-
-  function draw() {
-    stale = false;
-    pose();
-    const eye = camera();
-    grid.visible = state.view === "turntable";
-    // The lamp stands over the viewer's left shoulder, wherever the viewer is.
-    lamp.position.setFromMatrixPosition(eye.matrixWorld).add(new THREE.Vector3(-1, 1.4, 0.6).transformDirection(eye.matrixWorld));
-    lamp.target.position.set(0, 0, -1).applyMatrix4(eye.matrixWorld);
-    renderer?.render(scene, eye);
-    label(eye);
-  }
-
-  // ---- Names of joints -------------------------------------------------------------------------------------------
-
-  const shown = () => people.flatMap(person => {
-    const own = person.on ? person.places[state.frame] : -1;
-    return own < 0 ? [] : person.figures.filter((_, rank) => person.chosen[rank]).map(figure => ({ person, figure }));
-  });
-
-  /** Return a figure's joints on the stage, in CSS pixels; null behind the viewer. */
-  function onStage(figure, eye) {
-    const seen = new THREE.Vector3();
-    return figure.joints.names.map((_, j) => {
-      seen.fromArray(figure.points, 3 * j).applyMatrix4(eye.matrixWorldInverse);
-      if (!(seen.z < 0)) return null;
-      seen.applyMatrix4(eye.projectionMatrix);
-      return [(seen.x + 1) / 2 * stage.clientWidth, (1 - seen.y) / 2 * stage.clientHeight];
-    });
-  }
-
-  let pointed = null;
-  function label(eye) {
-    const texts = [], first = new Set();
-    for (const { person, figure } of shown()) {
-      if (state.names ? first.has(person) : !pointed) continue;
-      first.add(person);
-      onStage(figure, eye).forEach((place, j) => {
-        if (!place) return;
-        const near = pointed && Math.hypot(place[0] - pointed[0], place[1] - pointed[1]);
-        if (state.names || near < 18) texts.push({ place, near: near ?? 0, name: figure.joints.names[j].replaceAll("_", " ") });
-      });
-    }
-    const kept = state.names ? texts : texts.sort((a, b) => a.near - b.near).slice(0, 1);
-    const holder = $("labels");
-    while (holder.children.length < kept.length) holder.append(document.createElement("span"));
-    [...holder.children].forEach((each, i) => {
-      each.hidden = i >= kept.length;
-      if (each.hidden) return;
-      each.textContent = kept[i].name;
-      each.style.transform = `translate(${kept[i].place[0]}px, ${kept[i].place[1]}px) translate(6px, -50%)`;
-    });
-  }
-  const point = event => {
-    const box = stage.getBoundingClientRect();
-    pointed = [event.clientX - box.left, event.clientY - box.top]; again();
-  };
-  stage.addEventListener("pointermove", point);
-  stage.addEventListener("pointerdown", point);
-  stage.addEventListener("pointerleave", () => { pointed = null; again(); });
+  stage.welcome(people);
 
   // ---- Time ----------------------------------------------------------------------------------------------------
 
@@ -204,10 +69,7 @@ async function startViewer() {
       const frame = frameAt(state.clock);
       if (frame !== state.frame) seek(frame, { clip: false });
     }
-    orbit.autoRotate = state.turning && state.view === "turntable";
-    orbit.enabled = state.view === "turntable";
-    if (orbit.autoRotate) { orbit.update(passed); again(); }
-    if (stale) draw();
+    stage.tick(passed);
     requestAnimationFrame(tick);
   }
 
@@ -341,9 +203,9 @@ async function startViewer() {
   // For programs that hold this page.
   window.monobody = {
     state, people, seek, set, play,
-    joints: (place, rank) => { draw(); return onStage(people[place].figures[rank], camera()); },
+    joints: (place, rank) => { stage.draw(); return stage.jointsOf(people[place].figures[rank], stage.camera()); },
     vertices: (place, rank, which) => {
-      draw();
+      stage.draw();
       const body = people[place].figures[rank].body;
       body.skeleton.update();
       return which.map(v => body.getVertexPosition(v, new THREE.Vector3()).toArray());
