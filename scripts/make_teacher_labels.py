@@ -5,7 +5,8 @@
 The photos are those of Clothing Co-Parsing and LSP Extended that are not kept to validate with; clicked joints are not
 looked at. Such photos show one person who fills them, so that BlazePose reads the whole photo, turned in four ways, and
 goes on twice from the best reading to the region that this asks for. A photo is kept where it then believes in the
-person and sees at least eight of the twelve limb joints; these are its keypoints, as far as it is sure of them. With `--bodies` it also gets the body that `lift` makes of the landmarks: weak labels of 3D.
+person and sees at least eight of the twelve limb joints; these are its keypoints, as far as it is sure of them. With
+`--bodies` it also gets the body that `lift` makes of the landmarks: weak labels of 3D.
 
 What was seen is kept in `OUT/../NAME.npz`; sets with and without bodies share it under `--seen`. Give the folder a
 share of any training: `--mixture synthetic=0.6,lsp_extended=0.2,teacher=0.2`.

@@ -133,7 +133,7 @@ def test_what_cannot_be_right_is_refused(what: str, tmp_path: Path) -> None:
 
 def test_one_person_behind_the_camera_stops_nothing(tmp_path: Path) -> None:
     """A network's monster is measured; so is a last lot of nobody else, which says that it is the network's."""
-    content = everything() | {"made_with": ""}
+    content: dict[str, Any] = everything() | {"made_with": ""}
     content["translation_m"] = np.tile([0.0, 0.0, 3.0], (N, H, 1))
     content["translation_m"][1, 0, 2] = -2
     write_predictions(Predictions(**content), tmp_path / "p.npz")
