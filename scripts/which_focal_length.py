@@ -3,7 +3,8 @@
     python scripts/which_focal_length.py --data DATA [--model lift] [--photos 100]
 
 DATA holds `lsp_extended/`, photos that somebody cut tight out of larger ones. Every so manieth validation photo is
-taken; people are looked for within the box of their clicked joints. The first row is the network's own weak perspective.
+taken; people are looked for within the box of their clicked joints. The first row is the network's own weak
+perspective.
 """
 
 import argparse
@@ -44,7 +45,8 @@ def main() -> None:
         found = find(sample.image, [box])
         person = None
         for times in DIAGONALS:
-            camera = Camera(focal_px=times * math.hypot(width, height), principal_px=(width / 2, height / 2))
+            middle = (width / 2, height / 2)
+            camera = Camera(focal_px=times * math.hypot(width, height), principal_px=middle, source="user")
             ((person, *_),) = predictor.people_in([Seen(rgb=sample.image, detections=found, camera=camera)])
             off = np.linalg.norm(person.joints_px["lsp14"] - true_px, axis=1)
             errors.setdefault(f"{times:g} diagonals", []).append(off[visible] / side)

@@ -11,6 +11,7 @@ orthonormal by construction; there is no singular value decomposition in it, whi
 import contextlib
 import io
 import logging
+import warnings
 from pathlib import Path
 
 import torch
@@ -95,11 +96,13 @@ def write_onnx(network: nn.Module, path: str | Path, *, about: dict[str, str] | 
     except ImportError as error:
         raise UserError(f"Writing ONNX needs {error.name}: pip install 'monobody[onnx]'.") from error
     graph, inputs, outputs = graph_of(network)
-    quiet = logging.getLogger("torch.onnx")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
+    # The exporter has much to tell of itself.
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("torch.onnx", "onnxscript", "onnx_ir"))}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
-        with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
+        with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 graph.eval(),
                 (),
@@ -111,7 +114,8 @@ def write_onnx(network: nn.Module, path: str | Path, *, about: dict[str, str] | 
                 verbose=False,
             )
     finally:
-        quiet.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
     assert program is not None
     fixed = [
         value.name for value in program.model.graph.inputs if value.shape is None or isinstance(value.shape[0], int)
