@@ -1,5 +1,6 @@
 """MPI-INF-3DHP with masks and synchronised views, made small in the published folders."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,18 @@ def write_sequence(root: Path, subject: int, cameras: tuple[int, ...] = CHEST_HE
     (folder / "camera.calibration").write_text(text)
 
 
+@lru_cache(maxsize=64)
+def seen_frame(frame: int, camera: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The joints' pixels, the picture, and the mask."""
+    points = seen(joints_28(frame, camera), intrinsic(camera))
+    image, mask = (tiny_people.painted("mpi_inf_3dhp28", points, SIZE, radius) for radius in (4, 9))
+    return points, image, (mask != 128).any(-1)
+
+
 def write_frames(folder: Path, camera: int) -> None:
     for frame in range(0, FRAMES, 5):
-        points = seen(joints_28(frame, camera), intrinsic(camera))
-        mask = (tiny_people.painted("mpi_inf_3dhp28", points, SIZE, 9) != 128).any(-1)
+        points, image, whole = seen_frame(frame, camera)
+        mask = whole.copy()
         if frame == FULL and camera == 2:
             mask[:] = True
         # Red: before the green screen; the other channels name clothes. Noise is at single pixels.
@@ -64,7 +73,7 @@ def write_frames(folder: Path, camera: int) -> None:
         if frame == SITS and camera == 4:
             hips = points[:, 1].mean()
             chair[int(hips) :] = 0
-        pictures = {"images": tiny_people.painted("mpi_inf_3dhp28", points, SIZE, 4), "masks": green}
+        pictures = {"images": image, "masks": green}
         for kind, picture in (pictures | {"chair_masks": chair}).items():
             place = folder / kind / f"video_{camera}"
             place.mkdir(parents=True, exist_ok=True)
@@ -105,12 +114,12 @@ def test_labels_and_masks_lie_where_the_picture_shows_the_person(root: Path) -> 
         camera, frame = CHEST_HEIGHT[number % 5], int(people.name(number)[-6:]) - 1
         assert_labels_fit(sample, joints_28(frame, camera))
         assert sample.mask is not None
-        points = seen(joints_28(frame, camera), intrinsic(camera))
-        truth = (tiny_people.painted("mpi_inf_3dhp28", points, SIZE, 9) != 128).any(-1)
+        truth = seen_frame(frame, camera)[2]
         assert ((sample.mask > 0) != truth).sum() < 0.08 * truth.sum()
         assert not sample.mask[:40, :40].any()  # The noise is gone.
 
 
+@pytest.mark.slow
 def test_a_segmenter_s_masks_come_first_and_shards_keep_them(root: Path, tmp_path: Path) -> None:
     made = root.parent / "sam_masks" / "mpi_inf_3dhp" / "S7" / "Seq1" / "masks"
     for camera in CHEST_HEIGHT:

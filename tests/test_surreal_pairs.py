@@ -13,6 +13,8 @@ from monobody.data.own_shape import betas_of_joints
 from monobody.data.prepare import prepare
 from monobody.data.prepared import Prepared
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def body():
