@@ -92,9 +92,10 @@ def measured(predictor: Any, clip: SyntheticClip, path: Path, keep: Path, *, ref
         found[name] = accuracy(made, clip)
         if name == "smoothed":
             found["ids"] = identities(made, clip)
+        if "smoothed" in name:
             locked = lock_feet(made)
-            found["smoothed, feet locked"] = accuracy(locked, clip)
-            found["feet"] = feet(made, locked, clip)
+            found[f"{name}, feet locked"] = accuracy(locked, clip)
+            found[f"feet, {name}"] = feet(made, locked, clip)
     return found
 
 

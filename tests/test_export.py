@@ -182,3 +182,9 @@ def test_obj_frames_are_the_posed_mesh(motion: Motion, tmp_path: Path) -> None:
     posed = shipped_body()(torch.from_numpy(one.rotations[3]).float(), torch.from_numpy(one.betas).float())
     x, y, z = np.moveaxis(posed.vertices_m.numpy() + one.translation_m[3], -1, 0)
     np.testing.assert_allclose(vertices, np.stack([x, z, -y], -1), atol=1e-5)
+
+
+def test_feet_are_held_where_that_is_asked_for(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(file), "-o", str(tmp_path / "held.npz"), "--foot-lock"]) == 0
+    assert "feet held where they stand" in capsys.readouterr().out
+    assert "feet held where they stand" in Motion.load(tmp_path / "held.npz").notes

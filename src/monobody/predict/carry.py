@@ -14,9 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-SEEN_M = np.array([0.05, 0.05, 0.15])
+SEEN_M = np.array([0.05, 0.05, 0.08])
 """How far off a place is that was seen: to the right, down, and away from the camera."""
-STANDING_M = 0.01
+STANDING_M = 0.04
+"""How far the legs may reach beside their pose: what the body does not follow, they make up for. With 0.01 the way
+would be the feet's alone, and drift as steps come out too short or too long."""
 CALM_M_S2 = 6.0
 """How fast walking bodies speed up and slow down."""
 _STEPS = 300
