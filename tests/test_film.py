@@ -67,6 +67,7 @@ def test_without_an_encoder_there_is_one_sentence(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_motion_is_drawn_four_ways(tmp_path: Path) -> None:
     clip = group(Cast.of(seed=0, people=2), people=2, seconds=0.16, width_px=160)
     motion = truth_of(clip)

@@ -27,7 +27,8 @@ STILL_M_S = 0.85
 """A stand lasts until the foot is faster than this."""
 SHORTEST_S = 0.12
 """Shorter stands are chance, and so are shorter gaps between stands at one place."""
-SAME_PLACE_M = 0.08
+SAME_PLACE_M, STAND_M = 0.08, 0.04
+"""Stands of one foot so near to each other are one; and a foot so near to its stand still stands."""
 FLAT_S = 0.15
 """Over so much time the turns of a standing foot are smoothed."""
 RELEASE_S = 0.08
@@ -112,7 +113,7 @@ def stands(
     for start, end in _runs(slow):
         # The speed is that of some frames around; at its ends a stand goes on as long as the foot is there.
         off = _across(ball_m - ball_m[start:end].mean(axis=0), ball_m)
-        near = np.linalg.norm(off, axis=1) < SAME_PLACE_M
+        near = np.linalg.norm(off, axis=1) < STAND_M
         while start > 0 and near[start - 1]:
             start -= 1
             slow[start] = True
