@@ -21,7 +21,7 @@ from monobody.files import sha256_of
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 DEFAULT_MODEL = "lift"
 XAS = ("xas-resnet50", "xas-small", "xas-blaze", "xas-mini")
-"""The detectors of several hypotheses. The alias "xas" is the first whose weights are shipped; the better come first."""
+"""The detectors of several hypotheses, the better first. The alias "xas" is the first whose weights are shipped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,7 @@ MODELS = {
         Model(name="hmr-resnet50", about="HMR on ResNet-50, 224 px crops: the published network"),
         Model(name="xas-resnet50", about="several skeletons a person: X as Supervision on ResNet-50, 256 px crops"),
         Model(name="xas-small", about="the same on ResNet-18, 256 px crops"),
-        Model(name="xas-mini", about="the same on half a ResNet-18, 64 px crops, from scratch: it has seen no label of a photo"),
+        Model(name="xas-mini", about="the same on half a ResNet-18, 64 px crops; has seen no label of a photo"),
         Model(name="xas-blaze", about="the same on the trunk of BlazePose, which has seen 3D labels"),
         Model(name="xas-animal", about="several skeletons of an animal on four legs; give its --box"),
         Model(name="mean-pose", about="no network: everybody stands upright; the yardstick"),

@@ -254,7 +254,7 @@ def _ensure_before_camera(predictions: Predictions, source: str) -> None:
     if predictions.made_with:
         return  # A network of ours may put somebody there, and is measured by it.
     for name, depth_m in _depths_m(predictions).items():
-        behind = (depth_m <= 0).any(1)
+        behind = np.atleast_1d((depth_m <= 0).any(1))
         if 2 * behind.sum() > len(behind):
             person = int(behind.argmax())
             raise UserError(

@@ -92,9 +92,8 @@ class HypothesisDetector(nn.Module):
         """Look at RGB crops with values in [0, 1], their sides a multiple of 32."""
         *finer, x = self.backbone.maps(images)
         for number, seen in enumerate(reversed(finer)):
-            up, norm, activation = self.up[3 * number : 3 * number + 3]
-            x = norm(up(x))
-            x = activation(x if self.beside is None else x + self.beside[number](seen))
+            x = self.up[3 * number + 1](self.up[3 * number](x))
+            x = self.up[3 * number + 2](x if self.beside is None else x + self.beside[number](seen))
         return volume_of(x, self.volume, self.joints)
 
 
