@@ -42,12 +42,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--data", type=Path, help="folder with textures/ and animal_coats.npz")
-    parser.add_argument("--count", type=int, default=500, help="pictures to measure on")
+    parser.add_argument("--count", type=int, default=300, help="pictures to measure on")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS)
     parser.add_argument("--pictures", type=Path, help="folder for sheets")
     parser.add_argument("--ship", action="store_true", help="write the weights into the package")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
     body = Body.load(SHIPPED_ANIMAL, animals=True)
     card = read_card(options.weights)
     detector = _loaded(options.weights, body)
@@ -89,18 +90,20 @@ def _loaded(path: Path, body: Body) -> Detector:
 
 
 def _pictures(
-    folder: Path, detector: Detector, held_out: AnimalValidation, training: SyntheticAnimals, count: int = 12
+    folder: Path, detector: Detector, held_out: AnimalValidation, training: SyntheticAnimals, count: int = 8
 ) -> None:
     """Draw pairs as they are trained on, and predictions beside the truth of held-out pictures, seen from aside too."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = AnimalValidation([training[index] for index in range(1000, 1000 + 2 * count)], held_out.body, held_out.mean)
     crops = drawn.rows["images"].permute(0, 2, 3, 1).numpy()
     pairs = animal_sheet(crops, [drawn.truth.cube.numpy()], columns=6)
-    Image.fromarray(pairs).save(folder / "pairs.jpg", quality=85)
+    Image.fromarray(pairs).save(folder / "animal_pairs.jpg", quality=75)
     found = answers_of(detector, held_out.rows["images"][:count], held_out.usual_m)
     crops = held_out.rows["images"][:count].permute(0, 2, 3, 1).numpy()
     poses = [held_out.truth.cube[:count].numpy(), found.whole[:, 0].numpy(), found.whole[:, 1].numpy()]
-    Image.fromarray(animal_sheet(crops, poses, columns=2, beside=True)).save(folder / "predictions.jpg", quality=85)
+    Image.fromarray(animal_sheet(crops, poses, columns=2, beside=True)).save(
+        folder / "animal_predictions.jpg", quality=70
+    )
 
 
 def _ship(
