@@ -128,6 +128,7 @@ REFUSED: list[tuple[str, bytes, int, str]] = [
     ("text", b"This is no picture.", 415, "no photo and no clip"),
     ("playlist", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", 415, "no photo"),
     ("concat", b"ffconcat version 1.0\nfile /etc/passwd\n", 415, "no photo"),
+    ("text called ftyp", b"<!--ftypisom--><MPD></MPD>", 415, "no photo"),
     ("svg", b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", 415, "no photo"),
     ("page", b"<html><script>alert(1)</script>", 415, "no photo"),
     ("zip", b"PK\3\4" + b"\0" * 40, 415, "no photo"),
@@ -238,7 +239,13 @@ def test_without_a_token_only_this_machine_s_names_are_answered(
 
 @pytest.mark.parametrize(
     ("origin", "status"),
-    [("http://evil.example", 403), ("null", 403), ("http://localhost:1", 403), ("http://localhost:7860", 202)],
+    [
+        ("http://evil.example", 403),
+        ("null", 403),
+        ("http://localhost:1", 403),
+        ("http://localhost:7860", 202),
+        ("http://[", 403),
+    ],
 )
 def test_other_sites_pages_cannot_send(server: Server, origin: str, status: int) -> None:
     assert server.send(photo(), headers={"origin": origin}).status_code == status

@@ -52,7 +52,7 @@ class Guard:
         if self.token is None and _name_of(host) not in LOOPBACK:
             return _sentence(403, "This server answers to localhost alone.")
         origin = headers.get("origin")
-        if origin is not None and scope["method"] not in ("GET", "HEAD") and urlsplit(origin).netloc != host:
+        if origin is not None and scope["method"] not in ("GET", "HEAD") and _host_of(origin) != host:
             return _sentence(403, "Another site's page may not send anything here.")
         if self.token is None:
             return None
@@ -80,6 +80,14 @@ def _name_of(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+def _host_of(origin: str) -> str | None:
+    """Return the host, with its port, of an origin; None of one that is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _cookie(text: str) -> str:

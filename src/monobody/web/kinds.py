@@ -19,6 +19,8 @@ _STARTS: tuple[tuple[bytes, Kind], ...] = (
     (b"\0\0\1\xba", "clip"),  # MPEG.
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "clip"),  # ASF, WMV.
 )
+_LARGEST_FTYP = 4096
+"""Bytes of the box that MP4 and its kin begin with; text with "ftyp" in it would claim far more."""
 _PHOTO_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"mif1"})
 
 
@@ -33,7 +35,7 @@ def kind_of(start: bytes) -> Kind | None:
             return kind
     if start[:4] == b"RIFF":
         return {b"WEBP": "photo", b"AVI ": "clip"}.get(start[8:12])  # type: ignore[return-value]
-    if start[4:8] == b"ftyp":
+    if start[4:8] == b"ftyp" and int.from_bytes(start[:4], "big") <= _LARGEST_FTYP:
         return "photo" if start[8:12] in _PHOTO_BRANDS else "clip"
     if len(start) > 188 and start[0] == start[188] == 0x47:  # MPEG transport stream.
         return "clip"

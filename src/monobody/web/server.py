@@ -166,8 +166,12 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
             raise HTTPException(404, f"There is no such example: choose from {', '.join(EXAMPLES)}.")
         room()
         folder, content = jobs.new_folder(), example(name)
-        (folder / "upload").write_bytes(content)
-        return enqueue(folder, content[:BYTES_NEEDED], folder / "upload")
+        try:
+            (folder / "upload").write_bytes(content)
+            return enqueue(folder, content[:BYTES_NEEDED], folder / "upload")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     @app.get("/api/jobs/{name}", summary="How far a job is, and its files", tags=["jobs"], responses=says(404))
     async def look(name: Annotated[str, job_id]) -> JobState:
