@@ -191,6 +191,17 @@ def test_half_said_lines_are_dropped_and_strange_tars_removed(tmp_path: Path) ->
     assert last[1] == {"tar": "part-000001.tar", "bytes": 3}
 
 
+def test_names_that_are_no_text_are_noted_and_known_again(tmp_path: Path) -> None:
+    picture = os.fsdecode(b"/photos/caf\xe9.jpg")
+    first = Manifest(tmp_path, {"model": "toy"}, endings=[], overwrite=False)
+    first.add([{"picture": picture, "name": "caf", "people": 0}])
+    first.close()
+    for _ in range(2):  # Written anew, from what was read.
+        again = Manifest(tmp_path, {"model": "toy"}, endings=[], overwrite=False)
+        again.close()
+        assert again.done == {picture: "caf"}
+
+
 # Tars
 
 

@@ -51,7 +51,7 @@ class Manifest:
             self.path.unlink(missing_ok=True)
         elif not self.path.exists() and self._parts():
             raise UserError(f"{out} holds tars but no {MANIFEST}: choose another folder, or give --overwrite.")
-        with atomic_write(self.path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        with atomic_write(self.path) as temporary, temporary.open("wb") as file:
             file.write(_line({"run": run}))
             for record in _kept(out, run, endings) if self.path.exists() else ():
                 file.write(_line(record))
@@ -67,7 +67,7 @@ class Manifest:
 
     def add(self, records: Sequence[Record]) -> None:
         """Note pictures whose results are in place, or cannot be made."""
-        text = "".join(_line(record) for record in records).encode()
+        text = b"".join(_line(record) for record in records)
         try:
             while text:
                 text = text[os.write(self._file, text) :]
@@ -174,5 +174,6 @@ def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
 
 
-def _line(record: Record) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
+def _line(record: Record) -> bytes:
+    # Names of files need not be text; what is none in them is escaped, as JSON may.
+    return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
