@@ -42,7 +42,6 @@ from monobody.render.parts import LABELS, part_labels
 
 Numbers = dict[str, float | None]
 
-SEGMENTATION: tuple[str, ...] = ("fg_accuracy", "fg_f1", "parts_accuracy", "parts_f1")
 COLUMNS = (
     Column(key="fg_accuracy", heading="foreground accuracy %", better="higher", digits=2),
     Column(key="fg_f1", heading="foreground F1", better="higher", digits=2),
