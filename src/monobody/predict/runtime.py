@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from monobody import __version__
 from monobody.body.landmarks import Landmarks
 from monobody.errors import UserError
 from monobody.files import sha256_of
@@ -79,7 +80,7 @@ def in_runtime(estimator: Any, runtime: str, weights: Path, body_digest: str) ->
     if runtime not in RUNTIMES:
         raise UserError(f'There is no runtime "{runtime}": choose {", ".join(RUNTIMES)}.')
     open_file = {"onnxruntime": _onnxruntime, "openvino": _openvino}[runtime]
-    key = f"{sha256_of(weights)[:16]}-{body_digest[:8]}-{torch.__version__.split('+')[0]}"
+    key = f"{sha256_of(weights)[:16]}-{body_digest[:8]}-{torch.__version__.split('+')[0]}-{__version__}"
     path = cache_folder() / "onnx" / f"{weights.stem}-{key}.onnx"
     network = network_of(estimator)
     if not path.is_file():

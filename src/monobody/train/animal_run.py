@@ -63,6 +63,7 @@ def train_animals(recipe: Recipe, data: Path | None, out: Path, *, resume: bool,
         critic_rate=settings.critic_rate,
         bare_share=settings.bare_share,
         mask_size=settings.mask_size,
+        geodesic=settings.geodesic,
         grow_after=settings.grow_after,
     )
     state = fit(task, recipe.plan, out, resume=resume, settings=asdict(recipe) | {"body": body.digest})
