@@ -271,4 +271,6 @@ def terms_of(photos: Sequence[str], data: Path | None) -> str:
     if LSP_EXTENDED in photos and LSP_EXTENDED not in known:
         known[LSP_EXTENDED] = LICENCE
     known = dict.fromkeys(photos, "licence not stated") | known
+    if all(terms == TERMS for terms in known.values()):
+        return TERMS
     return "research use, as far as these allow it: " + "; ".join(f"{name}: {terms}" for name, terms in known.items())
