@@ -125,8 +125,11 @@ def test_a_journal_of_something_else_is_begun_anew(predictor: Predictor, tmp_pat
     motion = predictor.video(second, journal=tmp_path / "journal", detector=street.detector)
     assert len(motion.times_s) == 9
     assert len(motion.tracks) == 1
-    (tmp_path / "journal" / "part_0000000.npz").write_bytes(b"damaged")
-    assert same(motion, predictor.video(second, journal=tmp_path / "journal", detector=street.detector))
+    for damaged in (b"damaged", b"", b"PK\3\4cut off"):
+        (tmp_path / "journal" / "part_0000000.npz").write_bytes(damaged)
+        assert same(motion, predictor.video(second, journal=tmp_path / "journal", detector=street.detector))
+    less = predictor.video(second, journal=tmp_path / "journal", detector=street.detector, seconds=0.2)
+    assert less.times_s.max() < 0.2
 
 
 def test_only_so_many_seconds(predictor: Predictor, tmp_path: Path) -> None:
@@ -209,6 +212,8 @@ def test_a_clip_without_people_is_code_one(tmp_path: Path, capsys: pytest.Captur
 
 MISTAKES: list[tuple[list[str], str]] = [
     (["{clip}", "{photo}"], "two runs"),
+    (["{clip}", "{folder}/elsewhere/clip.mkv"], "one name"),
+    (["{clip}", "--engine", "ray"], "--engine"),
     (["{photo}", "--smooth", "0.2"], "--smooth"),
     (["{photo}", "--foot-lock"], "--foot-lock"),
     (["{clip}", "--save", "hologram"], "hologram"),

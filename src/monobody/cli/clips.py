@@ -106,7 +106,10 @@ def predict_clips(
     made = VideoOptions(
         **options, foot_lock=choices.foot_lock, **{name: value for name, value in given.items() if value is not None}
     )
-    paths = [path for source in sources for path in (sorted(glob(source, recursive=True)) or [source])]
+    paths = list(
+        dict.fromkeys(path for source in sources for path in (sorted(glob(source, recursive=True)) or [source]))
+    )
+    _check_names(paths)
     ensure_writable(out)
     predictor = predictor_for()
     codes = []
@@ -121,6 +124,17 @@ def predict_clips(
     if all(code == REFUSED for code in codes):
         return REFUSED
     return OK if all(code == OK for code in codes) else PARTLY
+
+
+def _check_names(paths: Sequence[str]) -> None:
+    """Refuse clips whose results would take each other's place."""
+    taken: dict[str, str] = {}
+    for path in paths:
+        name = (Path(path).resolve().name if Path(path).is_dir() else Path(path).stem).lower()
+        if (other := taken.setdefault(name, path)) != path:
+            raise UserError(
+                f"The results of {other} and {path} would have one name: predict them in two runs with -o each."
+            )
 
 
 def _predict_one(

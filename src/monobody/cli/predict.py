@@ -76,8 +76,8 @@ def predict(
     kept = checked_kept(hypotheses)
     choices = ClipChoices(smooth=smooth, every=every, seconds=seconds, fps=fps, foot_lock=foot_lock)
     if clips_among(pictures, choices):
-        if box or mask or workers or pack:
-            raise UserError("--box, --mask, --workers and --pack are for photos: leave them out for videos.")
+        if box or mask or workers or pack or engine != "processes":
+            raise UserError("--box, --mask, --workers, --pack and --engine are for photos: leave them out for videos.")
         from monobody.predict.predictor import load
 
         def loaded() -> "Predictor":

@@ -5,6 +5,7 @@ Parts are plain arrays (.npz, nothing pickled); a key says of which clip, model 
 """
 
 import json
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,8 @@ class Journal:
         while (part := self._part(self._written)).is_file():
             try:
                 read = list(_read(part))
-            except (OSError, ValueError, KeyError, IndexError):  # Not ours, or the disk's fault: done again.
+            # Not ours, or the disk's fault: done again.
+            except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
                 break
             self.moments += read
             self._written = len(self.moments)

@@ -133,14 +133,16 @@ def watched(
         _watch(predictor, clip, camera, options, kept, progress)
     finally:  # Also where the clip breaks off or somebody presses Ctrl-C.
         kept.flush()
-    if not kept.moments:
+    # An earlier run may have been asked for more of the clip.
+    moments = [one for one in kept.moments if options.seconds is None or one.time_s < options.seconds]
+    if not moments:
         raise UserError(f"{clip.path} has no frame in the time that was asked for.")
-    people, brief = people_of(kept.moments, predictor.body, max_gap_s=options.max_gap_s)
+    people, brief = people_of(moments, predictor.body, max_gap_s=options.max_gap_s)
     notes = sorted(clip.notes)
     if brief:
         notes.append(f"{brief} {'person' if brief == 1 else 'people'} seen too briefly left out")
     return people, Motion(
-        times_s=np.array([moment.time_s for moment in kept.moments]),
+        times_s=np.array([moment.time_s for moment in moments]),
         tracks=(),
         camera=camera,
         width_px=clip.width_px,
@@ -240,6 +242,7 @@ def _key(predictor: "Predictor", clip: Source, options: VideoOptions) -> dict[st
         "detector": str(detector) if isinstance(detector, str | Path) else type(detector).__name__,
         "every": options.every,
         "model": predictor.model,
+        "hypotheses": str(getattr(predictor.estimator, "kept", None)),
         "body": predictor.body.digest,
         "versions": __version__,
     }
