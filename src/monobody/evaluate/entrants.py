@@ -58,13 +58,13 @@ class Found:
         """
 
         def find() -> tuple[Sequence[Detection], float]:
-            detector, began = find_detector("blazepose"), time.perf_counter()
+            detector, began = find_detector("blazepose"), time.process_time()
             detections = []
             for number in watched(range(len(people.names)), len(people.names)):
                 sample = people.samples[number]
                 box = box_about(sample) if people.boxes_px is None else people.boxes_px[number]
                 detections.append(detector(sample.image, [[float(value) for value in box]])[0])
-            return detections, 1000 * (time.perf_counter() - began) / max(len(detections), 1)
+            return detections, 1000 * (time.process_time() - began) / max(len(detections), 1)
 
         detections, ms = kept_detections(kept, people.names, find)
         return Found(people=people, detections=detections, ms_a_person=ms)
@@ -90,9 +90,9 @@ def asked(predictor: Predictor) -> Entrant:
         for number, detection in enumerate(found.detections):
             sample = found.people.samples[number]
             camera = camera_for(predictor, sample)
-            began = time.perf_counter()
+            began = time.process_time()
             (person,) = predictor.people(sample.image, [detection], camera)
-            seconds += time.perf_counter() - began
+            seconds += time.process_time() - began
             answers.append(person_as_arrays(predictor, person, camera, JOINTS))
         predictions = Predictions(
             model=predictor.model,
@@ -113,14 +113,14 @@ def fitted(body: Body, start: Answers | None, *, settings: Settings, model: str,
     """Return SMPLify as an entrant, from the answers of another one for the same people, or from the mean pose."""
 
     def answer(found: Found) -> Answers:
-        began = time.perf_counter()
+        began = time.process_time()
         cameras = [_assumed(sample) for sample in (found.people.samples[i] for i in range(len(found.detections)))]
         parts = []
         for first in range(0, len(cameras), TOGETHER):
             rows = slice(first, first + TOGETHER)
             given = None if start is None else _start(start.predictions, rows)
             parts.append(_fit(found.detections[rows], cameras[rows], body, given, settings))
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         predictions = Predictions(
             model=model,
             terms=terms,
@@ -187,7 +187,7 @@ def lifted(body: Body, skeletons: Answers) -> Entrant:
     """Return the bodies that are fitted to the skeletons that a model believes in most, as an entrant."""
 
     def answer(found: Found) -> Answers:
-        given, began = skeletons.predictions, time.perf_counter()
+        given, began = skeletons.predictions, time.process_time()
         assert given.joints_cam_m is not None
         assert given.focal_px is not None
         assert given.principal_px is not None
@@ -212,7 +212,7 @@ def lifted(body: Body, skeletons: Answers) -> Entrant:
             principal_px=given.principal_px,
             **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
         )
-        ms = skeletons.ms_a_person + 1000 * (time.perf_counter() - began) / count
+        ms = skeletons.ms_a_person + 1000 * (time.process_time() - began) / count
         return Answers(predictions=predictions, ms_a_person=ms)
 
     return answer

@@ -5,7 +5,7 @@
     IoU                               bare bodies against the masks of 100 photos of Clothing Co-Parsing
     impossible                        per cent of the people in LSP Extended's photos one of whose 21 joints is bent
                                       further than any captured pose (`body/prior.py`)
-    ms                                a person, beside finding them; with whatever threads torch takes
+    ms                                of processor time a person, beside finding them; all threads together
 
 Everybody sees the same detections: people are looked for in the boxes that are known. Rows and detections are kept
 in `--out`: a model that is new is measured, the others are not again. Without `lsp_extended/` or
