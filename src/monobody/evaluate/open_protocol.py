@@ -44,7 +44,8 @@ def open_protocol() -> Protocol:
         notes=(
             "IoU is of bare bodies against dressed people. Clothing Co-Parsing's people mostly stand.",
             "`impossible` counts people, not joints: one joint is enough.",
-            "`ms` is processor time on this machine, all threads together, without finding people; refined rows have the model's time in theirs, "
+            "`ms` is processor time on this machine, all threads together, without finding people; "
+            "refined rows have the model's time in theirs, "
             "and fit 64 people together.",
             "BlazePose's row is judged on 12 joints, the others on 14. Rows of skeletons say how far their joints lie "
             "from LSP's; where a body is needed they are empty, and `lifted` rows fit one to the likeliest skeleton.",
