@@ -5,7 +5,9 @@ import torch
 from torch import Tensor
 
 from monobody.body.skeleton import SKELETONS
+from monobody.errors import UserError
 from monobody.models.depth_modes import chosen_slices, depth_modes
+from monobody.models.detectors import detector_of
 from monobody.models.hypotheses import HypothesisDetector, centres, marginals, places, volume_of
 from monobody.models.whole_poses import TOLERANCE, batched_search, compiled_search, whole_poses
 
@@ -251,3 +253,13 @@ def test_volumes_are_a_pointwise_convolution_joint_by_joint() -> None:
     volume = volume_of(features, head, 3)
     torch.testing.assert_close(volume, head(features).unflatten(1, (3, 4)))
     assert volume.is_contiguous()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"bins": None, "widths": {"storeys": 3}}, {"joint_set": "octopus"}, {"model": "xas-9"}]
+)
+def test_cards_that_describe_no_detector_are_refused(wrong: dict[str, object]) -> None:
+    card = {"model": "xas-mini", "size": 64, "bins": 32, "joint_set": "xas18"}
+    for broken in ({**card, **wrong}, {name: card[name] for name in card if name not in wrong}):
+        with pytest.raises(UserError, match="describes no detector"):
+            detector_of(broken)

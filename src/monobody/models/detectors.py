@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from monobody.body.skeleton import SKELETONS
+from monobody.errors import UserError
 from monobody.models.hypotheses import HypothesisDetector
 
 WIDTHS: Mapping[str, Mapping[str, Any]] = {
@@ -63,8 +64,13 @@ def detector_of(card: Mapping[str, Any]) -> Detector:
     """Return the detector that a weights file's card describes, with fresh weights.
 
     Raises:
-        KeyError: the card describes none.
+        UserError: the card describes none.
     """
-    return build_detector(
-        card["model"], size=card["size"], bins=card["bins"], joint_set=card["joint_set"], **card.get("widths", {})
-    )
+    try:
+        return build_detector(
+            card["model"], size=card["size"], bins=card["bins"], joint_set=card["joint_set"], **card.get("widths", {})
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"The weights' card describes no detector ({error}): take the file that training left."
+        ) from error
