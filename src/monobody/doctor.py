@@ -8,8 +8,11 @@ from pathlib import Path
 
 from monobody.hub import DEFAULT_MODEL, MODELS, find_weights
 
-PACKAGES = ("torch", "numpy", "numba", "pillow", "safetensors", "openvino", "tyro", "rich", "jaxtyping")
-OPTIONAL = ("accelerate", "tensorboard", "scipy", "torchvision", "av", "onnx", "onnxscript", "onnxruntime", "ray")
+PACKAGES = ("torch", "numpy", "numba", "pillow", "safetensors", "openvino", "av", "tyro", "rich", "jaxtyping")
+OPTIONAL = (
+    "accelerate", "tensorboard", "scipy", "torchvision", "onnx", "onnxscript", "onnxruntime", "fastapi", "uvicorn",
+    "ray",
+)  # fmt: skip
 VARIABLES = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "XDG_CACHE_HOME", "MONOBODY_OFFLINE")
 
 
