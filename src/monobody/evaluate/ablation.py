@@ -192,10 +192,10 @@ def rounded(value: Any) -> Any:
     return [rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def settle(out: Path, settings: Any, data: Path | None) -> None:
+def settle(out: Path, settings: Any, data: Path | None, **more: Any) -> None:
     """Remember an ablation's settings in its folder, or make sure that they are the same."""
     path = out / "settings.json"
-    now = json.loads(json.dumps(asdict(settings) | {"data": None if data is None else str(data)}))
+    now = json.loads(json.dumps(asdict(settings) | {"data": None if data is None else str(data)} | more))
     if path.exists() and json.loads(path.read_text()) != now:
         raise UserError(f"{out} holds an ablation with other settings: give another --out, or the same settings.")
     with atomic_write(path) as temporary:

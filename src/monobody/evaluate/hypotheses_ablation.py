@@ -34,7 +34,7 @@ from monobody.evaluate.ablation import rounded, settle, this_commit
 from monobody.evaluate.ablation_runs import PEOPLE
 from monobody.evaluate.hypotheses_runs import ROWS, Lab, Settings
 from monobody.evaluate.true_people import camera_that_saw
-from monobody.files import atomic_write
+from monobody.files import atomic_write, sha256_of
 from monobody.models.detectors import Detector, detector_of
 from monobody.models.storage import load_weights, read_card
 from monobody.train.hypotheses_labels import SETS
@@ -92,7 +92,7 @@ def evaluate_hypotheses(
     if data is not None and not data.is_dir():
         raise UserError(f"There is no data folder {data}: check the path, or leave it out to go without photos.")
     settings = settings or Settings()
-    settle(out, settings, data)
+    settle(out, settings, data, start=None if start is None else sha256_of(start))
     lab, ruler = Lab(out, data, settings, start), Ruler(data, settings)
     steps = lab.affordable_steps()
     measured: dict[str, list[dict[str, float]]] = {}
