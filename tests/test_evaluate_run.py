@@ -277,7 +277,7 @@ def test_a_refused_run_leaves_no_folder(
 
 
 def test_every_name_is_a_protocol_or_a_programme() -> None:
-    assert set(get_args(Name)) - set(FILES) <= {"quick", "ablation", "open"}
+    assert set(get_args(Name)) - set(FILES) <= {"quick", "ablation", "hypotheses", "open"}
     assert set(FILES) <= set(get_args(Name))
     for name in FILES:
         stated = find_protocol(name)

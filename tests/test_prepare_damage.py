@@ -32,6 +32,9 @@ FILES: dict[str, tuple[str, ...]] = {
         "cmu/train/run0/01_01/01_01_c0001.mp4",
         "cmu/train/run0/01_01/01_01_c0001_info.mat",
     ),
+    "masked_folder": ("images/one.jpg", "masks/one.png"),
+    "clothing_coparsing": ("images/0001.jpg", "masks/0001.png"),
+    "tiktok": tuple(f"00001/{kind}/{number:04d}.png" for kind in ("images", "masks") for number in range(1, 60)),
 }
 """For each set, files as they lie in it."""
 

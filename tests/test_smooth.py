@@ -52,7 +52,7 @@ def test_turning_the_world_turns_the_answer() -> None:
 
 
 def test_the_knob_at_zero_changes_nothing() -> None:
-    rotations, places = turns(EVEN), [*np.random.default_rng(0).normal(size=(40, 3)), 0, 0, 5]
+    rotations, places = turns(EVEN), np.random.default_rng(0).normal(size=(40, 3)) + np.array([0.0, 0.0, 5.0])
     assert np.array_equal(smoothed_rotations(rotations, EVEN, 0.0, np.ones(40)), rotations)
     assert np.allclose(smoothed_places(places, EVEN, 0.0, np.ones(40)), places)
 

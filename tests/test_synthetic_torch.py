@@ -89,7 +89,7 @@ def test_labels_belong_together(people: TorchPeople, textures: Textures, augment
     # The view tells which similarity.
     view = batch["view"]
     torch.testing.assert_close(view[:, None, :2] + seen * view[:, None, 2:] / 2, flat, atol=2e-5, rtol=0)
-    assert set(batch) == set(TrainingRow.__annotations__)
+    assert set(batch) == set(TrainingRow.__required_keys__)
 
 
 def test_without_moves_the_person_stands_up_in_the_middle(people: TorchPeople) -> None:
