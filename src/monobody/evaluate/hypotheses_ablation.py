@@ -107,7 +107,7 @@ def evaluate_hypotheses(
         "rows": {row: _mean(runs) for row, runs in measured.items()},
         "spread": {row: _spread(runs) for row, runs in measured.items()},
         "about": {row: ROWS[row].about for row in rows},
-        "start": ruler.measure(*load_detector(lab.beginning(steps))),
+        "start": ruler.measure(*load_detector(lab.beginning(steps), size=settings.size)),
         "mean_pose": ruler.mean_pose(),
         "hypotheses": {
             "single": 1,
@@ -128,10 +128,14 @@ def evaluate_hypotheses(
     return report
 
 
-def load_detector(weights: Path) -> tuple[Detector, int]:
-    """Return the detector of a weights file, and how many depths it gives each joint."""
+def load_detector(weights: Path, *, size: int | None = None) -> tuple[Detector, int]:
+    """Return the detector of a weights file, and how many depths it gives each joint.
+
+    `size` is that of the crops it is to look at, where that is not its own.
+    """
     card = read_card(weights)
     detector = detector_of(card)
+    detector.input_size = size or detector.input_size
     load_weights(detector, weights)
     return detector.eval(), int(card["hypotheses"])
 
