@@ -84,7 +84,7 @@ MODELS = {
         Model(name="hmr-resnet50", about="HMR on ResNet-50, 224 px crops: the published network"),
         Model(name="xas-resnet50", about="several skeletons a person: X as Supervision on ResNet-50, 256 px crops"),
         Model(name="xas-small", about="the same on ResNet-18, 256 px crops"),
-        Model(name="xas-mini", about="the same on half a ResNet-18, 64 px crops; has seen no label of a photo"),
+        Model(name="xas-mini", about="the same on half a ResNet-18, 64 px crops; has seen no joint of a photo"),
         Model(name="xas-blaze", about="the same on the trunk of BlazePose, which has seen 3D labels"),
         Model(name="xas-animal", about="several skeletons of an animal on four legs; give its --box"),
         Model(name="mean-pose", about="no network: everybody stands upright; the yardstick"),
