@@ -99,7 +99,8 @@ def finished(manifest: Path) -> int:
 
 def used(parent: int) -> tuple[float, float]:
     """Return the processor seconds of a process and its children, and the largest of their resident sets, MB."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    # Each thread lists the children that it started itself.
+    children = [pid for listed in Path(f"/proc/{parent}/task").glob("*/children") for pid in listed.read_text().split()]
     seconds, largest = 0.0, 0.0
     for pid in (str(parent), *children):
         try:
