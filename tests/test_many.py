@@ -21,6 +21,7 @@ from monobody.predict import manifest as manifest_module
 from monobody.predict.batch import PICTURE_SUFFIXES
 from monobody.predict.gather import collect_tasks
 from monobody.predict.manifest import MANIFEST, Manifest, locked, read_records
+from monobody.predict.many import Settings
 from monobody.predict.tars import pictures_in, read_member
 
 PROCESS = Path(__file__).with_name("many_process.py")
@@ -164,6 +165,22 @@ def test_a_folder_holds_the_results_of_one_run(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text('{"run": {}}\nnonsense\n{}\n')
     with pytest.raises(UserError, match="damaged in line 2"):
         Manifest(tmp_path, {}, endings=[], overwrite=False)
+
+
+def test_files_of_the_same_name_are_told_apart_by_what_is_in_them(tmp_path: Path) -> None:
+    """A body, weights or a list of people that were replaced under their name make another run."""
+    names = {key: str(tmp_path / f"{key}.npz") for key in ("body", "model", "detector")}
+    settings = Settings(out=str(tmp_path), kinds=("json",), **names)
+    runs = []
+    for changed in ("", *names):
+        for key in names:
+            Path(names[key]).write_bytes(b"other" if key == changed else b"first")
+        runs.append(settings.run())
+    assert all(runs[0] != other for other in runs[1:])
+    assert runs[0] == json.loads(json.dumps(runs[0]))  # As it comes back from the manifest.
+    Path(names["body"]).unlink()
+    with pytest.raises(UserError, match="Cannot read"):
+        settings.run()
 
 
 def test_half_said_lines_are_dropped_and_strange_tars_removed(tmp_path: Path) -> None:

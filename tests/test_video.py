@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 import street
+import torch
 from clips import write_clip
 from PIL import Image
 from scenes import load_body_once, shipped_body
@@ -17,10 +18,12 @@ from street import CROSSING
 
 from monobody.cli import main
 from monobody.errors import UserError
+from monobody.fit.lift import Lift
 from monobody.motion import Motion
-from monobody.predict import journal, track
+from monobody.predict import journal, track, video
 from monobody.predict.assemble import people_of
-from monobody.predict.estimate import MeanPose
+from monobody.predict.estimate import LandmarkEstimator, MeanPose
+from monobody.predict.frames import open_source
 from monobody.predict.predictor import Predictor
 from monobody.render.film import film
 
@@ -132,6 +135,38 @@ def test_a_journal_of_something_else_is_begun_anew(predictor: Predictor, tmp_pat
     assert less.times_s.max() < 0.2
 
 
+def test_a_journal_knows_a_model_by_its_numbers(tmp_path: Path) -> None:
+    """Other weights under the same name are another model."""
+    path, folder, motions = street_film(tmp_path / "a.mp4", CROSSING[:1], frames=6), tmp_path / "journal", []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        network = Lift(shipped_body())
+        for tensor in network.parameters():
+            torch.nn.init.normal_(tensor, std=0.02)
+        estimator = LandmarkEstimator(network, torch.device("cpu"))
+        mine = Predictor(estimator, shipped_body(), model="mine.safetensors", terms="mine")
+        motions.append(mine.video(path, journal=folder, detector=street.detector))
+        assert same(motions[-1], mine.video(path, detector=street.detector))
+    assert not same(*motions)
+
+
+def test_a_journal_knows_frames_and_people_by_their_files(predictor: Predictor, tmp_path: Path) -> None:
+    """A frame, or a file of people, that was replaced under its name is another one."""
+    frames, people, options = tmp_path / "frames", tmp_path / "people.json", {"journal": tmp_path / "journal", "fps": 5}
+    frames.mkdir()
+    for frame in range(4):
+        Image.fromarray(street.picture(CROSSING, frame)).save(frames / f"{frame}.png")
+    assert len(predictor.video(frames, detector=street.detector, **options).tracks) == 2
+    for frame in range(4):
+        Image.fromarray(street.picture(CROSSING[:1], frame)).save(frames / f"{frame}.png")
+    assert len(predictor.video(frames, detector=street.detector, **options).tracks) == 1
+    keys = []
+    for content in ("one", "two"):
+        people.write_text(content)
+        keys.append(video._key(predictor, open_source(frames, fps=5), video.VideoOptions(detector=people)))
+    assert keys[0] != keys[1]
+
+
 def test_only_so_many_seconds(predictor: Predictor, tmp_path: Path) -> None:
     path = street_film(tmp_path / "street.mp4", frames=30)
     assert len(predictor.video(path, detector=street.detector, seconds=0.4).times_s) == 10
@@ -179,8 +214,6 @@ def test_choices_of_videos_are_refused_for_pictures(predictor: Predictor) -> Non
 
 @pytest.fixture
 def paper_detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    from monobody.predict import video
-
     monkeypatch.setattr(video, "find_detector", lambda name: street.detector)
 
 

@@ -57,15 +57,17 @@ class Settings:
         return Worker(self)
 
     def run(self) -> Record:
-        """Return what a folder's manifest says of its run."""
-        from monobody.files import sha256_of
+        """Return what a folder's manifest says of its run: files are told by what is in them."""
         from monobody.hub import DEFAULT_MODEL, find_weights
+        from monobody.predict.content import detector_digest, file_digest
 
         model = self.model or DEFAULT_MODEL
-        weights = None if model == "mean-pose" else sha256_of(find_weights(model))
+        weights = None if model == "mean-pose" else file_digest(find_weights(model))
         rest = {key: value for key, value in asdict(self).items() if key not in ("out", "device", "threads", "model")}
         return {"model": model, "weights": weights, **rest, "kinds": list(self.kinds)} | {
-            "boxes": self.boxes and [list(box) for box in self.boxes]
+            "body": self.body and file_digest(self.body),
+            "boxes": self.boxes and [list(box) for box in self.boxes],
+            "detector": detector_digest(self.detector),
         }
 
 

@@ -34,11 +34,13 @@ class InRuntime:
     Args:
         network: torch's.
         run: takes the graph's inputs by name, gives its outputs.
+        runtime: what runs it.
     """
 
-    def __init__(self, network: nn.Module, run: Run) -> None:
+    def __init__(self, network: nn.Module, run: Run, runtime: str = "") -> None:
         self._network = network
         self._run = run
+        self.runtime = runtime
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._network, name)
@@ -85,7 +87,7 @@ def in_runtime(estimator: Any, runtime: str, weights: Path, body_digest: str) ->
     network = network_of(estimator)
     if not path.is_file():
         write_onnx(network, path)
-    stand_in: Any = InRuntime(network, open_file(path))
+    stand_in: Any = InRuntime(network, open_file(path), runtime)
     if isinstance(estimator, SkeletonEstimator):
         return replace(estimator, network=stand_in)
     estimator.model = stand_in

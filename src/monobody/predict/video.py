@@ -20,6 +20,7 @@ from monobody.camera import Camera
 from monobody.errors import UserError
 from monobody.motion import Motion
 from monobody.predict.assemble import MAX_GAP_S, SMOOTH_S, Seen, as_track, calmed, people_of
+from monobody.predict.content import detector_digest, estimator_digest, listing_digest
 from monobody.predict.detect import Detector, find_detector
 from monobody.predict.frames import Source, open_source
 from monobody.predict.given import choose_camera, versions
@@ -227,22 +228,23 @@ def detector_of(options: VideoOptions) -> Detector:
 
 
 def _key(predictor: "Predictor", clip: Source, options: VideoOptions) -> dict[str, object]:
-    """Return what a journal depends on."""
+    """Return what a journal depends on: of models, bodies and files what is in them, not only what they are called."""
     path = Path(clip.path)
     stat = path.stat() if path.exists() else None
     detector = options.detector
     return {
-        "format": 1,
+        "format": 2,
         "clip": str(path.resolve()),
         "bytes": stat and stat.st_size,
         "changed": stat and stat.st_mtime_ns,
+        "frames": listing_digest(clip.pictures),
         "fps": options.fps,
         "focal_px": options.focal_px,
         "fov_deg": options.fov_deg,
-        "detector": str(detector) if isinstance(detector, str | Path) else type(detector).__name__,
+        "detector": detector_digest(detector) if isinstance(detector, str | Path) else type(detector).__name__,
         "every": options.every,
         "model": predictor.model,
-        "hypotheses": str(getattr(predictor.estimator, "kept", None)),
+        "estimator": estimator_digest(predictor.estimator),
         "body": predictor.body.digest,
         "versions": __version__,
     }
