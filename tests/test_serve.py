@@ -1,5 +1,6 @@
 """The server's interface: what it takes and gives, what it refuses, who may talk to it, and that old things go."""
 
+import asyncio
 import io
 import threading
 import time
@@ -16,7 +17,7 @@ from starlette.testclient import TestClient
 
 from monobody.errors import UserError
 from monobody.web.guard import Guard
-from monobody.web.jobs import Full, Jobs
+from monobody.web.jobs import Full, Jobs, _size_mb
 from monobody.web.kinds import Kind, kind_of
 from monobody.web.limits import Limits
 from monobody.web.server import make_app
@@ -212,6 +213,48 @@ def test_old_results_go_and_the_oldest_make_room(tmp_path: Path) -> None:
     job.ended_s = time.time() - 601
     server.jobs.make_room()
     assert not job.folder.exists()
+    server.jobs.close()
+
+
+@pytest.mark.parametrize(("said", "fit"), [(True, 3), (False, 2)])
+def test_uploads_at_once_do_not_overrun_the_disk(tmp_path: Path, said: bool, fit: int) -> None:
+    """Eight of 0.8 MB begin before any ends: what fits into 2.5 MB is taken; without a length each counts for 1 MB."""
+    server = Server(tmp_path / "jobs", upload_mb=1, disk_mb=2.5)
+    server.worker.hold.clear()  # Nothing ends, so that nothing makes room.
+    content, under_way = photo(bytes(800_000)), [0]
+    answers: list[dict[str, Any]] = []
+
+    async def send_one() -> None:
+        headers = [(b"host", b"localhost"), *([(b"content-length", b"%d" % len(content))] if said else [])]
+        scope = {
+            "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/api/jobs",
+            "raw_path": b"/api/jobs", "query_string": b"", "headers": headers, "server": ("localhost", 7860),
+            "client": ("127.0.0.1", 1), "root_path": "",
+        }  # fmt: skip
+        pieces = iter([content[:1000], content[1000:], b""])
+
+        async def receive() -> dict[str, Any]:
+            piece = next(pieces)
+            under_way[0] += len(piece) == 1000
+            while len(piece) > 1000 and under_way[0] + len(answers) < 8:
+                await asyncio.sleep(0.01)
+            return {"type": "http.request", "body": piece, "more_body": bool(piece)}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                answers.append(message)
+
+        await server.client.app(scope, receive, send)  # type: ignore[arg-type]
+
+    async def send_all() -> None:
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(send_one() for _ in range(8)))
+
+    asyncio.run(send_all())
+    assert sorted(answer["status"] for answer in answers) == fit * [202] + (8 - fit) * [503]
+    assert len(list(server.jobs.folder.iterdir())) == fit
+    assert _size_mb(server.jobs.folder) <= 2.5
+    server.worker.hold.set()
     server.jobs.close()
 
 

@@ -61,36 +61,55 @@ class Jobs:
         self.folder, self.limits, self._worker = folder, limits, worker
         self._jobs: dict[str, Job] = {}
         self._queue: deque[Job] = deque()
+        self._coming_mb: dict[Path, float] = {}
+        """How large the uploads will be that are on their way, by their folders."""
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def make_room(self) -> None:
-        """Remove what is too old, then the oldest results until there is room for another upload.
+    def make_room(self, expected_mb: float | None = None) -> None:
+        """Remove what is too old, then the oldest results until there is room for another upload of that size.
 
         Raises:
             Full: the queue is full, or the disk.
         """
+        needed_mb = self.limits.upload_mb if expected_mb is None else expected_mb
         with self._changed:
             self._remove_old()
             ended = sorted((job for job in self._jobs.values() if job.ended_s), key=lambda job: job.created_s)
             if len(self._queue) >= self.limits.waiting:
                 raise Full(f"{len(self._queue)} jobs are waiting already: try again in some minutes.")
             for job in [*ended, None]:
-                used_mb = _size_mb(self.folder)
+                # What uploads on their way have yet to bring is taken already.
+                coming_mb = sum(max(0.0, mb - _size_mb(folder)) for folder, mb in self._coming_mb.items()) + needed_mb
                 free_mb = shutil.disk_usage(self.folder).free / 1e6 - FREE_MB
-                if used_mb + self.limits.upload_mb <= self.limits.disk_mb and free_mb >= self.limits.upload_mb:
+                if _size_mb(self.folder) + coming_mb <= self.limits.disk_mb and free_mb >= coming_mb:
                     return
                 if job is not None:
                     self._forget(job)
             raise Full("The server's disk is full: try again in some minutes.")
 
-    def new_folder(self) -> Path:
-        """Make a folder for an upload; its name will be the job's id."""
-        folder = self.folder / secrets.token_hex(16)
-        folder.mkdir(mode=0o700)
+    def new_folder(self, expected_mb: float | None = None) -> Path:
+        """Make a folder for an upload of that size, and keep room for it; its name will be the job's id.
+
+        Whoever asks for one hands it to :meth:`add` or :meth:`drop`.
+
+        Raises:
+            Full: the queue is full, or the disk.
+        """
+        with self._changed:
+            self.make_room(expected_mb)
+            folder = self.folder / secrets.token_hex(16)
+            folder.mkdir(mode=0o700)
+            self._coming_mb[folder] = self.limits.upload_mb if expected_mb is None else expected_mb
         return folder
+
+    def drop(self, folder: Path) -> None:
+        """Remove the folder of an upload that came to nothing."""
+        with self._changed:
+            self._coming_mb.pop(folder, None)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def add(self, kind: Kind, folder: Path, source: Path) -> Job:
         """Put a file into the queue.
@@ -102,6 +121,7 @@ class Jobs:
         with self._changed:
             if len(self._queue) >= self.limits.waiting:
                 raise Full(f"{len(self._queue)} jobs are waiting already: try again in some minutes.")
+            self._coming_mb.pop(folder, None)
             self._jobs[job.id] = job
             self._queue.append(job)
             self._changed.notify()

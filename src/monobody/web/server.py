@@ -5,7 +5,6 @@ job's own list and never by a path from outside. All pages, their scripts and st
 """
 
 import asyncio
-import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,9 +92,9 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
             ],
         )  # fmt: skip
 
-    def room() -> None:
+    def room(expected_bytes: int) -> Path:
         try:
-            jobs.make_room()
+            return jobs.new_folder(expected_bytes / 1e6)
         except Full as error:
             raise HTTPException(503, str(error), {"retry-after": "60"}) from None
 
@@ -129,21 +128,21 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
     )  # fmt: skip
     async def send(request: Request) -> JobState:
         declared = request.headers.get("content-length", "")
+        most = int(declared) if declared.isdigit() else limits.upload_bytes
         too_large = HTTPException(413, f"At most {limits.upload_mb:g} MB are taken: make the file smaller.")
-        if declared.isdigit() and int(declared) > limits.upload_bytes:
+        if most > limits.upload_bytes:
             raise too_large
         if uploading.locked():
             raise HTTPException(503, "Too many uploads at once: try again in a minute.", {"retry-after": "60"})
         async with uploading:
-            await asyncio.to_thread(room)
-            folder = await asyncio.to_thread(jobs.new_folder)
+            folder = await asyncio.to_thread(room, most)
             try:
                 async with asyncio.timeout(limits.upload_s):
                     start, size = b"", 0
                     with (folder / "upload").open("wb") as file:
                         async for chunk in request.stream():
                             size += len(chunk)
-                            if size > limits.upload_bytes:
+                            if size > most:
                                 raise too_large
                             start = (start + chunk)[:BYTES_NEEDED] if len(start) < BYTES_NEEDED else start
                             await asyncio.to_thread(file.write, chunk)
@@ -151,10 +150,10 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
                     raise HTTPException(400, "The file is empty: choose another.")
                 return enqueue(folder, start, folder / "upload")
             except TimeoutError:
-                shutil.rmtree(folder, ignore_errors=True)
+                jobs.drop(folder)
                 raise HTTPException(408, f"The upload took longer than {limits.upload_s:g} seconds.") from None
             except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
+                jobs.drop(folder)
                 raise
 
     @app.post(
@@ -164,13 +163,13 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
     def take_example(name: Annotated[str, InPath(description="one of those that /api/about lists")]) -> JobState:
         if name not in EXAMPLES:
             raise HTTPException(404, f"There is no such example: choose from {', '.join(EXAMPLES)}.")
-        room()
-        folder, content = jobs.new_folder(), example(name)
+        content = example(name)
+        folder = room(len(content))
         try:
             (folder / "upload").write_bytes(content)
             return enqueue(folder, content[:BYTES_NEEDED], folder / "upload")
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            jobs.drop(folder)
             raise
 
     @app.get("/api/jobs/{name}", summary="How far a job is, and its files", tags=["jobs"], responses=says(404))
