@@ -1,6 +1,7 @@
 """The comparison of X as Supervision's parts, made small: it trains, measures, resumes, and draws."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,19 @@ import pytest
 import torch
 from PIL import Image
 
+from monobody.body.bones import usual_bones_m
+from monobody.body.model import Body
+from monobody.body.skeleton import SKELETONS
 from monobody.errors import UserError
 from monobody.evaluate import hypotheses_ablation
-from monobody.evaluate.hypotheses_ablation import Ruler, evaluate_hypotheses, load_detector, with_camera
+from monobody.evaluate.hypotheses_ablation import (
+    Ruler,
+    beside,
+    build_numbers,
+    evaluate_hypotheses,
+    load_detector,
+    with_camera,
+)
 from monobody.evaluate.hypotheses_figure import draw_figure
 from monobody.evaluate.hypotheses_runs import ROWS, Settings
 from monobody.train.hypotheses_recipes import STAGE_2
@@ -39,6 +50,8 @@ def test_rows_are_trained_measured_and_told(out: Path) -> None:
                 assert row[f"{choice}{repair}_{measure}"] > 0
     assert row["best_whole_mpjpe_mm"] <= row["whole_mpjpe_mm"]
     assert row["supervised_linear_mpjpe_mm"] > 0
+    assert row["fixed_joints_mpjpe_mm"] > 0
+    assert row["modes_best_joints_mpjpe_mm"] > 0
     assert report["mean_pose"]["mpjpe_mm"] > 0
     assert report["held_out"]["people"] == 6
     # One hypothesis leaves nothing to choose.
@@ -84,6 +97,39 @@ def test_rows_differ_in_what_they_are_about() -> None:
         assert off == terms
         kept = {name for name in STAGE_2.__slots__ if name not in terms}
         assert all(getattr(ROWS[row].settings.weights, name) == getattr(STAGE_2, name) for name in kept)
+
+
+def test_the_strong_critic_is_strong() -> None:
+    strong = ROWS["strong_critic"].settings.weights
+    assert replace(strong, adversarial=STAGE_2.adversarial) == STAGE_2
+    assert strong.adversarial > 5 * STAGE_2.adversarial
+
+
+def test_a_body_s_build_is_measured_without_a_truth() -> None:
+    """The mean body has it, in any size; one long forearm is found on both counts."""
+    body = Body.load()
+    usual_m, joints = usual_bones_m(body), body.keypoints(body.template, "xas18")
+    poses = torch.stack([joints, 0.4 * joints])
+    rest = build_numbers(poses, usual_m)
+    assert rest["photos_lopsided_percent"] < 2
+    assert rest["photos_proportions_percent"] < 1e-3
+    elbow, wrist = (SKELETONS["xas18"].joints.index(name) for name in ("left_elbow", "left_wrist"))
+    poses[:, wrist] = poses[:, elbow] + 2 * (poses[:, wrist] - poses[:, elbow])
+    found = build_numbers(poses, usual_m)
+    # One of twelve bones in pairs and its partner are off by log 2; one of seventeen bones is.
+    assert found["photos_lopsided_percent"] == pytest.approx(100 * 2 * np.log(2) / 12, abs=2)
+    assert found["photos_proportions_percent"] == pytest.approx(100 * np.log(2) / 17, abs=1)
+
+
+def test_the_control_knows_the_mean_alone_and_takes_the_distance_that_serves_best() -> None:
+    ruler = Ruler(None, Settings(held_out=4, size=32))
+    mean = ruler.truth.cube[:, None].clone()
+    mean[..., 2] += 0.2 * (torch.arange(18) % 2)
+    found = ruler.fixed_distances(mean)
+    assert found["fixed_joints_mpjpe_mm"] < 1
+    spread = beside(mean, 0.1).joint_wise
+    torch.testing.assert_close(spread[:, 0], mean[:, 0])
+    torch.testing.assert_close(spread[..., 2].sum(1), 3 * mean[:, 0, :, 2])
 
 
 def test_shipped_people_get_the_camera_that_saw_them_and_truth_measures_zero() -> None:

@@ -12,7 +12,7 @@ from monobody.errors import UserError
 Kept = Literal["all", "best"] | int
 """How many hypotheses a person is to have: all that count, the best, or so many."""
 MOST_KEPT = 48
-"""No model puts together more than so many whole poses (`models.whole_poses.BEAM`)."""
+"""More can be no wish; models give fewer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

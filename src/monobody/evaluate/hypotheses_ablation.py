@@ -8,8 +8,12 @@ Extended's validation photos in the regions that their clicked joints give.
 Four choices of a pose (`train/hypotheses_validation.py`): `confident` and `whole` need no truth; `best_whole` asks an
 oracle which of 5 whole poses is best, `best_joints` which of 3 depths is, joint by joint. Each with and without
 left-right repair, joint by joint or by bodies, which looks at the truth as well. Scale and the root's depth are true
-in all: the paper's protocol. `supervised_linear` is no row of the method: a linear map from the confident pose to the
-true one, fitted to labelled rendered people (the "supervised post-processing" of this literature).
+in all: the paper's protocol. Two measures are no rows of the method: `fixed_joints`, what the same oracle makes of the
+mean and one distance to either side of it, the same for everybody, which knows nothing of where other depths are; and
+`supervised_linear`, a linear map from the confident pose to the true one, fitted to labelled rendered people (the
+"supervised post-processing" of this literature). `modes_*` are the same hypotheses as the paper reads them
+(`models/decode.py`). Of photos there is no truth in 3D; two measures need none: how far left bones are from as long as
+right ones, and bones from a body's proportions.
 """
 
 import json
@@ -26,6 +30,7 @@ from torch import Tensor
 from monobody.body.bones import usual_bones_m
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
+from monobody.body.skeleton import SKELETONS
 from monobody.data.mix import fixed_rows
 from monobody.data.sample import Sample
 from monobody.data.shards import SampleFiles
@@ -42,6 +47,7 @@ from monobody.train.hypotheses_validation import (
     MODES,
     POSES,
     REPAIRS,
+    Answers,
     Truth,
     answers_of,
     choices,
@@ -54,13 +60,17 @@ from monobody.train.sources import photos_of, samples_of
 
 ALWAYS = frozenset(ROWS) - {"more_photos"}
 """Rows that are compared whatever there is; where photos with masks are missing, rendered people stand in for them."""
+DISTANCES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
+"""Of `fixed_joints`, in halves of the crop; the one that serves best counts."""
 LABELLED = 2_000
 """Rendered training people that the supervised linear map is fitted to."""
 COLUMNS = {
     "confident_mpjpe_mm": "confident", "whole_mpjpe_mm": "whole", "best_whole_mpjpe_mm": "best of 5 whole*",
-    "best_joints_mpjpe_mm": "best of 3 a joint*", "confident_pa_mpjpe_mm": "confident PA",
+    "best_joints_mpjpe_mm": "best of 3 a joint*", "fixed_joints_mpjpe_mm": "mean, fixed distance*",
+    "confident_pa_mpjpe_mm": "confident PA",
     "confident_absolute_mm": "confident absolute", "best_joints_sides_by_joint_absolute_mm": "paper's best*",
-    "pck_0.1": "photos PCK@0.1 %", "pck_0.05": "@0.05 %",
+    "pck_0.1": "photos PCK@0.1 %", "pck_0.05": "@0.05 %", "photos_lopsided_percent": "sides differ %",
+    "photos_proportions_percent": "proportions off %",
 }  # fmt: skip
 """What the table has of every row; * asks an oracle."""
 
@@ -151,9 +161,10 @@ class Ruler:
         count = min(settings.held_out, len(people))
         self.people = fixed_rows([with_camera(people[index]) for index in range(count)], self.size)
         self.truth = truth_of(self.people, self.joints)
-        photos = (photos_of(data, "validation") or [])[: settings.held_out]
-        self.photos = fixed_rows([photos[index] for index in range(len(photos))], self.size) if len(photos) else None
-        self.photo_count = len(photos)
+        photos = photos_of(data, "validation") or []
+        self.photo_count = min(settings.held_out, len(photos))
+        seen = [photos[index] for index in range(self.photo_count)]
+        self.photos = fixed_rows(seen, self.size) if seen else None
         self._labelled: tuple[dict[str, Tensor], Truth] | None = None
         self.data = data
 
@@ -163,9 +174,25 @@ class Ruler:
             found = answers_of(detector, self.people["images"], self.usual_m, hypotheses=hypotheses)
             numbers = numbers_of(found, self.truth, repairs=tuple(REPAIRS))
             numbers |= self.after_linear_map(detector, hypotheses, choices(found, self.truth.cube)["confident"])
+            mean = answers_of(detector, self.people["images"], self.usual_m, hypotheses=1).joint_wise
+            numbers |= self.fixed_distances(mean)
+            if hypotheses > 1:
+                read = answers_of(detector, self.people["images"], self.usual_m, hypotheses=hypotheses, reading="modes")
+                numbers |= {f"modes_{name}": value for name, value in numbers_of(read, self.truth).items()}
             if self.photos is not None:
                 numbers |= photo_numbers(detector, self.photos, self.usual_m, hypotheses=hypotheses)
+                seen = answers_of(detector, self.photos["images"], self.usual_m, hypotheses=hypotheses)
+                numbers |= build_numbers(seen.whole[:, 0], self.usual_m)
         return numbers
+
+    def fixed_distances(self, mean: Float[Tensor, "b 1 k 3"]) -> dict[str, float]:
+        """Return the errors of the best of three depths a joint that know nothing: the mean, and as far on either side.
+
+        The distance is the one that serves best on these very people.
+        """
+        found = [numbers_of(beside(mean, distance), self.truth) for distance in DISTANCES]
+        best = min(found, key=lambda numbers: numbers["best_joints_mpjpe_mm"])
+        return {f"fixed_joints_{name}_mm": best[f"best_joints_{name}_mm"] for name in ("mpjpe", "absolute", "pa_mpjpe")}
 
     def after_linear_map(
         self, detector: Detector, hypotheses: int, confident: Float[Tensor, "b k 3"]
@@ -191,6 +218,31 @@ class Ruler:
         """Return the errors of one and the same pose for everybody, the mean of training people: the yardstick."""
         mean = self.labelled()[1].cube.mean(0, keepdim=True).expand_as(self.truth.cube)
         return {name: float(errors.mean()) for name, errors in self.truth.errors(mean).items()}
+
+
+def beside(mean: Float[Tensor, "b 1 k 3"], distance: float) -> Answers:
+    """Return the mean, and the mean moved nearer and farther, in halves of the crop."""
+    offsets = torch.zeros(3, mean.shape[2], 3)
+    offsets[1:, :, 2] = torch.tensor([distance, -distance])[:, None]
+    poses = mean + offsets
+    return Answers(joint_wise=poses, whole=poses, weight=torch.full(poses.shape[:2], 1 / 3))
+
+
+def build_numbers(poses: Float[Tensor, "b k 3"], usual_m: Float[Tensor, " k"]) -> dict[str, float]:
+    """Return by how much left bones differ from right ones, and bones from a body's, on average, in per cent."""
+    skeleton = SKELETONS["xas18"]
+    moving = [joint for joint, parent in enumerate(skeleton.parents) if parent >= 0]
+    ends = poses[:, [skeleton.parents[joint] for joint in moving]]
+    length = (poses[:, moving] - ends).norm(dim=-1).clamp_min(1e-3).log()
+    sides = [moving.index(skeleton.flip[joint]) for joint in moving]
+    paired = [place for place, other in enumerate(sides) if place != other]
+    lopsided = (length - length[:, sides]).abs()[:, paired]
+    usual = length - usual_m[moving].log()
+    off = (usual - usual.median(1, keepdim=True).values).abs()
+    return {
+        "photos_lopsided_percent": 100 * float(lopsided.mean()),
+        "photos_proportions_percent": 100 * float(off.mean()),
+    }
 
 
 def with_camera(sample: Sample) -> Sample:

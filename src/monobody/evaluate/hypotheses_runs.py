@@ -64,6 +64,11 @@ ROWS: Mapping[str, Row] = {
         mixture=WITH_PHOTOS,
     ),
     "no_critic": Row(about="no critic", settings=_without(adversarial=0.0), mixture=WITH_PHOTOS),
+    "strong_critic": Row(
+        about="everything, the critic's verdict ten times as heavy",
+        settings=_without(adversarial=10 * STAGE_2.adversarial),
+        mixture=WITH_PHOTOS,
+    ),
     "no_symmetry": Row(
         about="nothing about the body's build", settings=_without(symmetry=0.0, midpoints=0.0), mixture=WITH_PHOTOS
     ),

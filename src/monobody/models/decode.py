@@ -1,12 +1,20 @@
 """From a volume of probabilities to poses: what a detector of several hypotheses says, in joints.
 
-x and y are the same in all hypotheses, depth differs. Joint-wise hypotheses are the paper's: the m-th pose has every
-joint's m-th mode. Whole poses put modes together that belong together (`models/whole_poses.py`).
+x and y are the same in all hypotheses, depth differs. There are two readings of it:
+
+- `shares`, which is what predictions use: every joint's depths stand for equal shares of its probability
+  (`models/depth_shares.py`), and whole poses lie along the ways in which depths go wrong together
+  (`models/depth_ways.py`);
+- `modes`, the paper's, which training looks at: the m-th pose has every joint's m-th mode (`models/depth_modes.py`),
+  and whole poses put modes together that belong together (`models/whole_poses.py`).
+
+docs/results.md compares them.
 
 Shapes: b people, m modes, n whole poses, k joints.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,9 +22,12 @@ from torch import Tensor
 
 from monobody.body.skeleton import SKELETONS
 from monobody.models.depth_modes import DepthModes, depth_modes
+from monobody.models.depth_shares import depth_shares
+from monobody.models.depth_ways import poses_along_ways, ways_of
 from monobody.models.hypotheses import Marginals, centres, marginals, places
 from monobody.models.whole_poses import whole_poses
 
+Reading = Literal["shares", "modes"]
 PEAK_SHARE = 8
 """Places are expected over the cells within the map's side over this of the likeliest one, on either side."""
 
@@ -30,7 +41,7 @@ class Decoded:
 
     joint_wise: Float[Tensor, "b m k 3"]
     probability: Float[Tensor, "b m k"]
-    """Of every joint's modes; they add up to 1 over m, and are 0 where there is none."""
+    """Of every joint's depths; they add up to 1 over m, and are 0 where there is none."""
     valid: Bool[Tensor, "b m k"]
     whole: Float[Tensor, "b n k 3"]
     """Whole poses, the most plausible first."""
@@ -46,6 +57,7 @@ def decode(
     depth_range: float = 1.0,
     modes: int = 3,
     poses: int = 5,
+    reading: Reading = "shares",
 ) -> Decoded:
     """Read poses from a volume of logits.
 
@@ -56,9 +68,12 @@ def decode(
         depth_range: half the depth of the volume, in halves of the crop.
         modes: depths of each joint.
         poses: whole poses.
+        reading: see above.
     """
     said = marginals(volume)
-    return decode_marginals(said, usual_m, joint_set=joint_set, depth_range=depth_range, modes=modes, poses=poses)
+    return decode_marginals(
+        said, usual_m, joint_set=joint_set, depth_range=depth_range, modes=modes, poses=poses, reading=reading
+    )
 
 
 def decode_marginals(
@@ -69,22 +84,31 @@ def decode_marginals(
     depth_range: float = 1.0,
     modes: int = 3,
     poses: int = 5,
+    reading: Reading = "shares",
 ) -> Decoded:
     """Read poses from the probabilities of places and depths; `modes=1` takes each joint's expected depth."""
-    where, found = joints_of(said, modes=modes, depth_range=depth_range)
-    whole = whole_poses(where, found, SKELETONS[joint_set].parents, usual_m.to(where), count=poses)
+    skeleton = SKELETONS[joint_set]
+    if reading == "shares" and modes > 1:
+        where = place_of(said)
+        found = depth_shares(said.depth, count=modes, depth_range=depth_range)
+        ways = ways_of(tuple(skeleton.parents), tuple(skeleton.flip), tuple(usual_m.tolist()), poses)
+        whole, weight = poses_along_ways(where, said.depth, ways, count=poses, depth_range=depth_range)
+    else:
+        where, found = joints_of(said, modes=modes, depth_range=depth_range)
+        together = whole_poses(where, found, skeleton.parents, usual_m.to(where), count=poses)
+        whole, weight = together.joints, together.weight
     return Decoded(
         joint_wise=joint_wise(where, found),
         probability=found.probability,
         valid=found.valid,
-        whole=whole.joints,
-        weight=whole.weight,
+        whole=whole,
+        weight=weight,
     )
 
 
 def joints_of(said: Marginals, *, modes: int, depth_range: float) -> tuple[Float[Tensor, "b k 2"], DepthModes]:
     """Return each joint's place, and its depths: the modes of its distribution, or the mean where one is asked for."""
-    where = places(said.plane, window=max(said.plane.shape[-1] // PEAK_SHARE, 1))
+    where = place_of(said)
     bins = said.depth.shape[-1]
     if modes > 1:
         window = max(round(WINDOW * bins / (2 * depth_range)), 1)
@@ -93,6 +117,11 @@ def joints_of(said: Marginals, *, modes: int, depth_range: float) -> tuple[Float
     return where, DepthModes(
         depth=mean, probability=torch.ones_like(mean), valid=torch.ones_like(mean, dtype=torch.bool)
     )
+
+
+def place_of(said: Marginals) -> Float[Tensor, "b k 2"]:
+    """Return each joint's x and y, expected about where it is the likeliest."""
+    return places(said.plane, window=max(said.plane.shape[-1] // PEAK_SHARE, 1))
 
 
 def joint_wise(where: Float[Tensor, "b k 2"], found: DepthModes) -> Float[Tensor, "b m k 3"]:

@@ -146,7 +146,8 @@ def places(plane: Float[Tensor, "b k h w"], *, window: int | None = None) -> Flo
     """
     height, width = plane.shape[-2:]
     if window is not None:
-        row, column = (plane.flatten(2).argmax(2) // width, plane.flatten(2).argmax(2) % width)
+        likeliest = plane.flatten(2).argmax(2)
+        row, column = likeliest // width, likeliest % width
         rows, columns = torch.arange(height, device=plane.device), torch.arange(width, device=plane.device)
         near = ((rows - row[..., None]).abs() <= window)[..., :, None]
         near = near & ((columns - column[..., None]).abs() <= window)[..., None, :]

@@ -1,7 +1,7 @@
 """Skeletons from pictures, several possible ones a person: networks whose answers have no body (X as Supervision).
 
 A network looks at each person's crop and says of every joint where it may be; whole poses are put together of that
-(``models/whole_poses.py``), each with a weight. A crop does not tell how large a person is: a unit of it is as many
+(``models/decode.py``), each with a weight. A crop does not tell how large a person is: a unit of it is as many
 metres as make the bones of the likeliest pose as long as they usually are. The root stands where a person of that size
 is seen so large; every joint lies on its line of sight, so that the picture shows all hypotheses where the network saw
 them.
@@ -24,6 +24,7 @@ from monobody.data.crop import Crop, extract
 from monobody.errors import UserError
 from monobody.hypothesis import Kept
 from monobody.models.decode import decode_marginals
+from monobody.models.depth_ways import MOST
 from monobody.models.detectors import Detector
 from monobody.models.hypotheses import marginals
 from monobody.models.whole_poses import bone_size
@@ -33,9 +34,6 @@ from monobody.scene import Hypothesis, Person
 
 PEOPLE_AT_ONCE = 4
 """Crops in one pass: the volumes of one take 19 MB at 256 px, and the network as much again several times."""
-MOST = 10
-LEAST_WEIGHT = 0.01
-"""All hypotheses are those of at least this weight, and not more than ``MOST``."""
 UNIT_M = (0.1, 10.0)
 """What half a crop may measure; an undecided network knows no better."""
 NEAREST = 0.1
@@ -85,7 +83,7 @@ class SkeletonEstimator:
     @property
     def most(self) -> int:
         """More hypotheses than these no person has."""
-        return self.kept if isinstance(self.kept, int) else 1 if self.kept == "best" else MOST
+        return min(self.kept, MOST) if isinstance(self.kept, int) else 1 if self.kept == "best" else MOST
 
     def __call__(self, rgb: UInt8[np.ndarray, "h w 3"], detections: Sequence[Detection]) -> Any:
         """Refuse: what asks for bodies cannot work with skeletons.
@@ -137,7 +135,6 @@ class SkeletonEstimator:
         """
         images = torch.from_numpy(crops).permute(0, 3, 1, 2)
         usual_m = usual_bones_m(self.body, self.joint_set).to(self.device)
-        poses = max(MOST, self.kept if isinstance(self.kept, int) else 1)
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
         with torch.inference_mode():
             for part in images.split(PEOPLE_AT_ONCE):
@@ -145,7 +142,7 @@ class SkeletonEstimator:
                 if not (said.plane.isfinite().all() and said.depth.isfinite().all()):
                     raise UserError("The network's answer is no number: its weights are damaged or of another network.")
                 read = decode_marginals(
-                    said, usual_m, joint_set=self.joint_set, depth_range=self.network.depth_range, poses=poses
+                    said, usual_m, joint_set=self.joint_set, depth_range=self.network.depth_range, poses=MOST
                 )
                 clear = (_about_peak(said.plane) >= CLEAR).float().mean(1)
                 parts.append((read.whole.cpu(), read.weight.cpu(), clear.cpu()))
@@ -202,10 +199,9 @@ def _chosen(
     joints: Float[Tensor, "h k 3"], weight: Float[Tensor, " h"], kept: Kept
 ) -> tuple[Float[Tensor, "n k 3"], Float[Tensor, " n"]]:
     """Return the poses of one person that are kept, and their weights; always one."""
-    enough = weight >= (LEAST_WEIGHT if kept == "all" else torch.finfo(weight.dtype).tiny)
-    count = len(weight) if kept == "all" else 1 if kept == "best" else kept
-    chosen = enough.nonzero()[:, 0][:count] if enough.any() else torch.zeros(1, dtype=torch.long)
-    return joints[chosen], weight[chosen].clamp_min(torch.finfo(weight.dtype).tiny)
+    there = int((weight > 0).sum())
+    count = there if kept == "all" else 1 if kept == "best" else min(kept, there)
+    return joints[:count], weight[:count]
 
 
 def _about_peak(plane: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k"]:

@@ -1,9 +1,9 @@
 """How right several hypotheses are: in 3D on rendered people, in 2D on photos with clicked joints.
 
-Every number says which pose was taken: `confident`, each joint's most probable depth; `whole`, the most plausible whole
-pose; and two that ask an oracle, `best_whole` of all whole poses and `best_joints`, each joint from the hypothesis that
-has it best (the paper's "best"). Scale and the root's depth are the true ones in all of them, as in the paper. *Repair*
-exchanges left and right where the truth says so: joint by joint as the released evaluation does, or the whole body.
+Every number says which pose was taken: `confident`, each joint's first depth; `whole`, the heaviest whole pose; and two
+that ask an oracle, `best_whole` of all whole poses and `best_joints`, each joint from the hypothesis that has it best
+(the paper's "best"). Scale and the root's depth are the true ones in all of them, as in the paper. *Repair* exchanges
+left and right where the truth says so: joint by joint as the released evaluation does, or the whole body.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from monobody.body.skeleton import SKELETONS, correspondence
 from monobody.data.mix import fixed_rows
 from monobody.data.sample import Sample
 from monobody.metrics import pa_mpjpe, pck
-from monobody.models.decode import decode
+from monobody.models.decode import Reading, decode
 from monobody.train.hmr_task import as_input
 from monobody.train.hypotheses_labels import cube_of, from_cube, to_cube
 from monobody.train.log import draw_joints
@@ -48,6 +48,7 @@ def answers_of(
     *,
     hypotheses: int = MODES,
     poses: int = POSES,
+    reading: Reading = "shares",
 ) -> Answers:
     """Ask a detector about crops; those of another size than it is meant for are shrunk."""
     device = next(detector.parameters()).device
@@ -64,6 +65,7 @@ def answers_of(
             depth_range=float(detector.depth_range),  # pyright: ignore[reportArgumentType]
             modes=hypotheses,
             poses=poses,
+            reading=reading,
         )
         parts.append((found.joint_wise.cpu(), found.whole.cpu(), found.weight.cpu()))
     joint_wise, whole, weight = (torch.cat(part) for part in zip(*parts, strict=True))
