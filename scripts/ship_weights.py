@@ -4,7 +4,8 @@
 
 Weights become 8-bit integers where that moves the joints of held-out synthetic people by less than 0.5 mm on average,
 half precision otherwise. `monobody evaluate quick` measures what was written; its numbers, those of the weights before,
-the commit and the loss by storage go onto the card, and the file's digest into SHA256SUMS. Weights that measure worse
+the commit and the loss by storage go onto the card, and the file's digest into SHA256SUMS. What is still as BlazePose
+was published is left out: the package has it anyway. Weights that measure worse
 than those before are not written.
 """
 
@@ -85,7 +86,7 @@ def main() -> None:
         "int8_loss_mm": round(loss_mm, 3),
         "evaluate_quick": {key: value for key, value in numbers.items() if key not in ("model", "seconds", "note")},
     }
-    save_weights(model, out, card=card, int8=int8)
+    save_weights(model, out, card=card, int8=int8, lean=True)
     if out.parent == WEIGHTS:
         with atomic_write(WEIGHTS / "SHA256SUMS") as temporary:
             files = sorted(WEIGHTS.glob("*.safetensors"))

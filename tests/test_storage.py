@@ -1,9 +1,12 @@
 """Weights files: round trip, precision, and refusal of what does not belong."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from monobody.errors import UserError
@@ -33,6 +36,50 @@ def test_round_trip(tmp_path: Path, int8: bool, tolerance: float) -> None:
             step = tensor.flatten(1).abs().amax(1) / 127
             assert ((loaded - tensor).flatten(1).abs() <= tolerance * 1.01 * step[:, None]).all(), name
     assert read_card(path) == CARD
+
+
+class Grown(nn.Module):
+    """A network of which a part was published."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.trunk, self.head = Trunk(), nn.Linear(30, 2)
+
+
+class Trunk(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(40, 30)
+
+    def published_state(self) -> dict[str, torch.Tensor]:
+        torch.manual_seed(7)
+        return nn.Linear(40, 30).state_dict()
+
+
+def test_a_lean_file_leaves_out_what_is_as_published_and_gives_the_same_network(tmp_path: Path) -> None:
+    model = Grown(seed=0)
+    model.trunk.load_state_dict(model.trunk.published_state())
+    with torch.no_grad():
+        model.trunk.bias += 1  # pyright: ignore[reportOperatorIssue]
+    for lean in (False, True):
+        save_weights(model, tmp_path / f"{lean}.safetensors", card=CARD, int8=False, lean=lean)
+    full, small = tmp_path / "False.safetensors", tmp_path / "True.safetensors"
+    assert small.stat().st_size < full.stat().st_size - 2 * 40 * 30 + 200
+    assert read_card(small) == {**CARD, "published": 1}
+    ours, theirs = Grown(seed=1), Grown(seed=2)
+    load_weights(ours, small)
+    load_weights(theirs, full)
+    for name, tensor in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], tensor), name
+    # Without the card's word, or with another count, what is missing is missing.
+    for card in (CARD, {**CARD, "published": 2}):
+        _rewritten(small, tmp_path / "other.safetensors", card)
+        with pytest.raises(UserError, match="do not fit"):
+            load_weights(Grown(seed=1), tmp_path / "other.safetensors")
+
+
+def _rewritten(path: Path, target: Path, card: dict[str, Any]) -> None:
+    save_file(load_file(path), target, metadata={"monobody": json.dumps(card)})
 
 
 def test_quantising_keeps_zero_and_dead_channels() -> None:

@@ -143,6 +143,10 @@ class BlazeBackbone(nn.Module):
         network.load_state_dict(blaze_state(path, network.named_modules()))
         return network
 
+    def published_state(self) -> dict[str, Tensor]:
+        """Return the weights of MediaPipe's file, whatever those of this network are."""
+        return type(self).load().state_dict()
+
     def forward(self, images: Float[Tensor, "b 3 256 256"]) -> BlazeFeatures:
         """Look at RGB crops with values in [0, 1]."""
         coarse, middle, fine = self.maps(images)

@@ -4,10 +4,13 @@ A matrix or filter w becomes round(w / s) with s = max |w| / 127 over each outpu
 under the tensor's own name and the scales under ``NAME.scale``. Vectors (biases, norms, means) stay as they are. The
 file's header carries a card in JSON: which network this is, the digest of the body it was trained with, data, terms,
 recipe and results.
+
+Parts of a network that come with this package anyway need not be stored again: a module with a method
+``published_state`` says which weights it had before training, and a lean file leaves out what is still the same.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +23,13 @@ from monobody.files import atomic_write
 SCALE = ".scale"
 CARD = "monobody"
 """The header's key under which the card lies."""
+LEFT_OUT = "published"
+"""The card's key that says how many tensors of a lean file are the published ones."""
 
 
-def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any], int8: bool = True) -> None:
+def save_weights(
+    model: nn.Module, path: str | Path, *, card: Mapping[str, Any], int8: bool = True, lean: bool = False
+) -> None:
     """Write a network's weights and its card as one file, whole or not at all.
 
     Args:
@@ -31,6 +38,7 @@ def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any],
         card: what to know about the weights. ``model`` is the network's name for :func:`monobody.load`,
             ``body_digest`` the body its shapes and poses speak of.
         int8: quantise; half precision otherwise.
+        lean: leave out what the package has anyway; the card says how much that is.
 
     Raises:
         UserError: the file cannot be written.
@@ -38,7 +46,16 @@ def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any],
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {}
-    for name, tensor in model.state_dict().items():
+    state = model.state_dict()
+    if lean:
+        same = {
+            name
+            for name, tensor in _published(model).items()
+            if torch.equal(_halved(tensor), _halved(state[name].detach().cpu()))
+        }
+        state = {name: tensor for name, tensor in state.items() if name not in same}
+        card = {**card, LEFT_OUT: len(same)}
+    for name, tensor in state.items():
         tensor = tensor.detach().cpu().contiguous()
         if not tensor.is_floating_point() or tensor.ndim < 2:
             tensors[name] = tensor
@@ -69,6 +86,10 @@ def load_weights(model: nn.Module, path: str | Path, *, body_digest: str | None 
         )
     state = {name: _restored(name, tensors) for name in tensors if not _is_scale(name, tensors)}
     expected = model.state_dict()
+    if card.get(LEFT_OUT):
+        left_out = {name: tensor for name, tensor in _published(model).items() if name not in state}
+        if len(left_out) == card[LEFT_OUT]:
+            state |= left_out
     wrong = [name for name in expected if name not in state or state[name].shape != expected[name].shape]
     wrong += [name for name in state if name not in expected]
     if wrong:
@@ -103,6 +124,21 @@ def quantise(tensor: Tensor) -> tuple[Tensor, Tensor]:
 def dequantise(integers: Tensor, scale: Tensor) -> Tensor:
     """Return the values that `quantise` stored, each within half a scale of the original."""
     return integers.float() * scale.view(-1, *[1] * (integers.ndim - 1))
+
+
+def _published(model: nn.Module) -> dict[str, Tensor]:
+    """Return the weights that parts of a network had before training, as files keep them."""
+    found: dict[str, Tensor] = {}
+    for place, module in model.named_modules():
+        published: Callable[[], Mapping[str, Tensor]] | None = getattr(module, "published_state", None)
+        if published is not None:
+            found |= {f"{place}.{name}": _halved(tensor) for name, tensor in published().items()}
+    return found
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """Return what is left of a tensor that is stored in half precision."""
+    return tensor.half().float() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
 
 
 def _is_scale(name: str, tensors: Mapping[str, Tensor]) -> bool:
