@@ -161,7 +161,7 @@ class Ruler:
         count = min(settings.held_out, len(people))
         self.people = fixed_rows([with_camera(people[index]) for index in range(count)], self.size)
         self.truth = truth_of(self.people, self.joints)
-        photos = photos_of(data, "validation") or []
+        photos = photos_of(data, "validation", located=False) or []
         self.photo_count = min(settings.held_out, len(photos))
         seen = [photos[index] for index in range(self.photo_count)]
         self.photos = fixed_rows(seen, self.size) if seen else None

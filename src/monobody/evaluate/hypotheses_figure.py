@@ -1,9 +1,10 @@
 """The picture of depth ambiguity: what a detector holds possible, from a second view, beside the truth.
 
-A row is one rendered person who was never trained on. First the crop with the most plausible skeleton. Then three whole
-poses from the person's left, as a camera at their side would see them: the truth in green, the prediction in orange,
-and a red line wherever a joint is more than `FAR` off. Last, how probable the detector holds each depth of the joint
-whose depth is most in doubt: bars, the modes it is read as (orange), and the true depth (green).
+A row is one rendered person who was never trained on. First the crop with the likeliest skeleton. Then the first three
+of five whole poses from the person's left, as a camera at their side would see them: the truth in green, the prediction
+in orange, and a red line wherever a joint is more than `FAR` off. Last, how probable the detector holds each depth of
+the joint whose depth is most in doubt: bars, the depths that stand for a third of it each (orange), and the true depth
+(green).
 
 People are not picked by hand: they are spread evenly over those whose places in the picture are right to within the
 median, since a joint that is not found at all says nothing about depth.
@@ -21,6 +22,7 @@ from monobody.body.skeleton import SKELETONS
 from monobody.evaluate.hypotheses_ablation import Ruler
 from monobody.files import atomic_write
 from monobody.models.decode import Decoded, decode_marginals
+from monobody.models.depth_ways import MOST
 from monobody.models.hypotheses import marginals
 from monobody.render.sticks import draw_sticks
 
@@ -53,7 +55,7 @@ def draw_figure(path: Path, detector: nn.Module, ruler: Ruler, *, people: int = 
                 joint_set=str(detector.joint_set),
                 depth_range=float(detector.depth_range),  # pyright: ignore[reportArgumentType]
                 modes=hypotheses,
-                poses=POSES,
+                poses=MOST,
             )
         truth = ruler.truth.cube[number].numpy()
         rows.append(_row(image.permute(1, 2, 0).numpy(), truth, found, said.depth[0].numpy(), detector))
@@ -95,7 +97,7 @@ def _row(
 
     bones = SKELETONS[str(detector.joint_set)].bones
     picture = np.asarray(Image.fromarray(crop).resize((TILE, TILE), Image.Resampling.BICUBIC))
-    poses, weights = found.whole[0].numpy(), found.weight[0].numpy()
+    poses, weights = found.whole[0, :POSES].numpy(), found.weight[0, :POSES].numpy()
     tiles = [draw_sticks(picture, (poses[0, :, :2] + 1) * TILE / 2, bones, colour=_ORANGE)]
     for pose, weight in zip(poses, weights, strict=True):
         tiles.append(_from_the_left(pose, truth, float(weight), bones))
@@ -132,11 +134,10 @@ def _from_the_left(
 def _depth_chart(
     found: Decoded, truth: Float[np.ndarray, "k 3"], depths: Float[np.ndarray, "k d"], detector: nn.Module
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw the distribution of the joint whose second mode is most probable."""
+    """Draw the distribution of the joint whose depths are the farthest apart, and these."""
     from PIL import Image, ImageDraw
 
-    second = found.probability[0, 1].numpy() if found.probability.shape[1] > 1 else -depths.max(1)
-    joint = int(second.argmax())
+    joint = int((found.joint_wise[0, ..., 2].amax(0) - found.joint_wise[0, ..., 2].amin(0)).argmax())
     reach, bins = float(detector.depth_range), depths.shape[1]  # pyright: ignore[reportArgumentType]
     tile = Image.fromarray(np.full((TILE, TILE, 3), PAPER, np.uint8))
     pen = ImageDraw.Draw(tile)
@@ -150,9 +151,8 @@ def _depth_chart(
         pen.rectangle([left, floor - high * float(share) / tallest, right, floor], fill=_GREY)
     for mode in range(found.joint_wise.shape[1]):
         if found.valid[0, mode, joint]:
-            x, share = across(float(found.joint_wise[0, mode, joint, 2])), float(found.probability[0, mode, joint])
+            x = across(float(found.joint_wise[0, mode, joint, 2]))
             pen.line([x, floor, x, floor - high], fill=_ORANGE, width=2)
-            pen.text((min(x + 3, TILE - 26), floor - high - 2), f"{100 * share:.0f} %", fill=_ORANGE)
     x = across(float(np.clip(truth[joint, 2], -reach, reach)))
     pen.line([x, floor + 2, x, floor - high * 0.6], fill=_GREEN, width=2)
     pen.text((5, 3), SKELETONS[str(detector.joint_set)].joints[joint].replace("_", " "), fill=_INK)

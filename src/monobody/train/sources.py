@@ -209,10 +209,13 @@ def people_of(data: Path | None, *, seed: int, held_out: bool = False) -> Sample
     return SyntheticPeople(seed, _poses(data), _textures(data), held_out=held_out)
 
 
-def photos_of(data: Path | None, split: Literal["train", "validation"]) -> Sequence[Sample] | None:
-    """Return the folder's photos of one split, each with the detector's region where that is known; None without.
+def photos_of(
+    data: Path | None, split: Literal["train", "validation"], *, located: bool = True
+) -> Sequence[Sample] | None:
+    """Return the folder's photos of one split; None without.
 
-    Photos to validate with may be prepared ones too, of their own split.
+    Each has the detector's region where that is known, or, with `located` off, that of its joints in any case. Photos
+    to validate with may be prepared ones too, of their own split.
     """
     if data is not None and (data / f"photos_{split}.npz").is_file():
         return PackedSamples(data / f"photos_{split}.npz")
@@ -230,7 +233,7 @@ def photos_of(data: Path | None, split: Literal["train", "validation"]) -> Seque
             "archive again, whole."
         )
     regions = data / "lsp_extended_regions.npz"
-    return Located(photos, photos.names, regions) if regions.is_file() else photos
+    return Located(photos, photos.names, regions) if located and regions.is_file() else photos
 
 
 def _poses(data: Path | None) -> "PoseBank | PosePrior":
