@@ -8,19 +8,22 @@ from jaxtyping import Float, UInt8
 
 from monobody.data.crop import checked_box
 from monobody.predict.blaze_in_box import person_in_box
-from monobody.predict.blaze_search import everybody
+from monobody.predict.blaze_search import crowd_note, look_over
 from monobody.predict.detection import Detection, inside_picture
 from monobody.predict.landmarks import Reading
 from monobody.predict.outline import outline_box
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BlazeDetector:
     """Finds people with the two BlazePose networks.
 
     Called with a picture it returns everybody it finds, best first, possibly nobody. Called with boxes it returns one
     person for each, falling back to quarter turns of the whole box where nothing is found.
     """
+
+    notes: tuple[str, ...] = ()
+    """What a reader should know of the last picture: whether it has more people than are looked for."""
 
     def __call__(
         self,
@@ -34,8 +37,11 @@ class BlazeDetector:
         Raises:
             UserError: a box is empty, not finite, or outside of the picture.
         """
+        self.notes = ()
         if box is None:
-            return [detection_of(reading, rgb) for reading in everybody(rgb)]
+            readings, unread = look_over(rgb)
+            self.notes = crowd_note(unread)
+            return [detection_of(reading, rgb) for reading in readings]
         height, width = rgb.shape[:2]
         rows = np.atleast_2d(np.asarray(box, np.float64)).tolist() if len(box) else []
         boxes = [np.array(checked_box(row, width, height)) for row in rows]

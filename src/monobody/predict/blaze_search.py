@@ -73,6 +73,11 @@ def everybody(rgb: UInt8[np.ndarray, "h w 3"], known: Sequence[Reading] = ()) ->
 
     Those whose readings are ``known`` already, as in a film, are not looked for again and not returned.
     """
+    return look_over(rgb, known)[0]
+
+
+def look_over(rgb: UInt8[np.ndarray, "h w 3"], known: Sequence[Reading] = ()) -> tuple[list[Reading], int]:
+    """Return :func:`everybody`, and how many other places look like somebody and were not read, being too many."""
     proposals = [c for window in search_windows(*rgb.shape[:2]) for c in _proposals(rgb, window)]
     regions = sorted(((support(c.region, proposals), c.region) for c in distinct(proposals)), key=lambda r: -r[0])
     found: list[Found] = []
@@ -88,7 +93,21 @@ def everybody(rgb: UInt8[np.ndarray, "h w 3"], known: Sequence[Reading] = ()) ->
             found.append(
                 Found(reading=reading, support=strength, share=share, score=score, on_mask=on_mask, box_px=box)
             )
-    return [f.reading for f in one_a_body(found) if f.certainty >= MIN_CERTAINTY]
+    seen = [*known, *(f.reading for f in found)]
+    unread = [
+        region
+        for strength, region in regions[MAX_REGIONS:]
+        if strength >= MIN_SUPPORT and not any(nearly_equal(region, reading.crop) for reading in seen)
+    ]
+    return [f.reading for f in one_a_body(found) if f.certainty >= MIN_CERTAINTY], len(unread)
+
+
+def crowd_note(unread: int) -> tuple[str, ...]:
+    """Return what a reader should know where places were not read: nothing, or one sentence."""
+    if not unread:
+        return ()
+    places = "1 other place looks" if unread == 1 else f"{unread} other places look"
+    return (f"no more than {MAX_REGIONS} people are looked for, and {places} like somebody: show fewer at once",)
 
 
 def read_twice(rgb: UInt8[np.ndarray, "h w 3"], region: Crop, known: Sequence[Reading]) -> Reading | None:

@@ -43,6 +43,8 @@ class Moment:
     """One for each sighting."""
     searched: bool
     """Whether the detector looked over the whole picture."""
+    unread: int = 0
+    """How many places looked like somebody and were not read, being too many."""
 
 
 class Journal:
@@ -131,6 +133,7 @@ def _write(path: Path, moments: Sequence[Moment]) -> None:
         allow_pickle=False,
         time_s=np.array([moment.time_s for moment in moments], np.float64),
         searched=np.array([moment.searched for moment in moments], bool),
+        unread=np.array([moment.unread for moment in moments], np.int64),
         frame=np.array([frame for frame, _, _ in rows], np.int64),
         id=np.array([one.id for _, one, _ in rows], np.int64),
         answers=np.array([len(answer.weight) for _, _, answer in rows], np.int64),
@@ -158,6 +161,7 @@ def _read(path: Path) -> Iterator[Moment]:
         yield Moment(
             time_s=float(time_s),
             searched=bool(stored["searched"][frame]),
+            unread=int(stored["unread"][frame]),
             sightings=tuple(
                 Sighting(
                     id=int(stored["id"][row]),

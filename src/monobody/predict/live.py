@@ -16,6 +16,7 @@ import torch
 from monobody.camera import Camera, weak_camera
 from monobody.errors import UserError
 from monobody.predict.before_camera import hypothesis_of
+from monobody.predict.blaze_search import crowd_note
 from monobody.predict.frames import Shot, Source, open_source
 from monobody.predict.given import versions
 from monobody.predict.smooth import Calmed
@@ -72,6 +73,7 @@ def stream(
             terms=predictor.terms,
             name=clip.name,
             versions=versions(),
+            notes=crowd_note(tracker.unread),
             picture=shot.rgb,
             body=predictor.body,
         )

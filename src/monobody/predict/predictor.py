@@ -125,7 +125,7 @@ class Predictor:
         find = find_detector(detector) if isinstance(detector, str | Path) else detector
         detections = find(read.rgb, checked, name=Path(read.path).name if read.path else None)
         people, told = self._told(Seen(rgb=read.rgb, detections=detections, camera=camera))
-        notes, model = (*read.notes, *told), self.model
+        notes, model = (*read.notes, *getattr(find, "notes", ()), *told), self.model
         if refine:
             self._ensure_bodies("Refining moves bodies")
         if refine and people:

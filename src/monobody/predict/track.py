@@ -18,7 +18,7 @@ from monobody.data.crop import Crop
 from monobody.data.region import region_from_points
 from monobody.predict.assign import pairs_of_least_cost
 from monobody.predict.blaze_detector import BlazeDetector, detection_of
-from monobody.predict.blaze_search import everybody, same_body
+from monobody.predict.blaze_search import look_over, same_body
 from monobody.predict.detection import Detection, Detector
 from monobody.predict.landmarks import Reading, read_region
 from monobody.predict.looks import Looks, looks_of
@@ -78,11 +78,14 @@ class Tracker:
         self._known: dict[int, _Known] = {}
         self.searched = -(10**9)
         """The last frame in which the detector looked over the whole picture."""
+        self.unread = 0
+        """How many places of the last frame look like somebody and were not read, being too many."""
 
     def __call__(self, rgb: UInt8[np.ndarray, "h w 3"], time_s: float, number: int) -> list[Sighting]:
         """Return who is in a frame, by their ids; frames come in order."""
         followed = self._followed(rgb, time_s, number)
         found: list[Detection] = []
+        self.unread = 0
         searched = self._wants_search(time_s, number, followed)
         if searched:
             found = self._search(rgb, followed)
@@ -151,7 +154,8 @@ class Tracker:
         """Return those in the picture who are not followed."""
         known = list(followed.values())
         if isinstance(self.detector, BlazeDetector):
-            found = [detection_of(reading, rgb) for reading in everybody(rgb, known)]
+            readings, self.unread = look_over(rgb, known)
+            found = [detection_of(reading, rgb) for reading in readings]
         else:
             found = self.detector(rgb)
         return [each for each in found if not any(_one_person(each, other, rgb) for other in known)]

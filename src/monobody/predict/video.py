@@ -20,6 +20,7 @@ from monobody.camera import Camera
 from monobody.errors import UserError
 from monobody.motion import Motion
 from monobody.predict.assemble import MAX_GAP_S, SMOOTH_S, Seen, as_track, calmed, people_of
+from monobody.predict.blaze_search import crowd_note
 from monobody.predict.content import detector_digest, estimator_digest, listing_digest
 from monobody.predict.detect import Detector, find_detector
 from monobody.predict.frames import Source, open_source
@@ -139,7 +140,7 @@ def watched(
     if not moments:
         raise UserError(f"{clip.path} has no frame in the time that was asked for.")
     people, brief = people_of(moments, predictor.body, max_gap_s=options.max_gap_s)
-    notes = sorted(clip.notes)
+    notes = [*sorted(clip.notes), *crowd_note(max(moment.unread for moment in moments))]
     if brief:
         notes.append(f"{brief} {'person' if brief == 1 else 'people'} seen too briefly left out")
     return people, Motion(
@@ -202,8 +203,15 @@ def _watch(
             seen = tracker(shot.rgb, shot.time_s, number)
             people = predictor.people(shot.rgb, [one.detection for one in seen], camera)
             answers = tuple(_answer(person) for person in people)
-            searched = tracker.searched == number
-            journal.append(Moment(time_s=shot.time_s, sightings=tuple(seen), answers=answers, searched=searched))
+            journal.append(
+                Moment(
+                    time_s=shot.time_s,
+                    sightings=tuple(seen),
+                    answers=answers,
+                    searched=tracker.searched == number,
+                    unread=tracker.unread,
+                )
+            )
         if progress is not None:
             progress(number + 1, None if total is None else max(total, number + 1))
 
