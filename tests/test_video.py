@@ -115,9 +115,13 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
         return people(*arguments)
 
     monkeypatch.setattr(predictor, "people", counted)
-    again = predictor.video(path, journal=tmp_path / "journal", **options)
+    told: list[int] = []
+    again = predictor.video(
+        path, journal=tmp_path / "journal", progress=lambda done, total: told.append(done), **options
+    )
     assert same(whole, again)
     assert len(looked) == 8
+    assert told == [8, 9, 10, 11, 12, 13, 14, 15, 16]  # So that the time left is that of what is left.
     journal.discard(tmp_path / "journal")
     assert not (tmp_path / "journal").exists()
 

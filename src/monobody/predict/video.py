@@ -212,7 +212,8 @@ def _watch(
                     unread=tracker.unread,
                 )
             )
-        if progress is not None:
+        # Frames that are only decoded again are no measure of the time left.
+        if progress is not None and number + 1 >= known:
             progress(number + 1, None if total is None else max(total, number + 1))
 
 
