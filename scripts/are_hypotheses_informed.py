@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.special import ndtri
 from torch import Tensor, nn
 
 from monobody.body.skeleton import SKELETONS
@@ -111,7 +110,7 @@ def _scores(detector: nn.Module, images: Tensor, depth: Float[Tensor, "b k"]) ->
     whole = place.floor().long()
     here = probability.gather(-1, whole[..., None]).squeeze(-1)
     before = probability.cumsum(-1).gather(-1, whole[..., None]).squeeze(-1) - here
-    return ndtri((before + here * (place - whole)).clamp(0.005, 0.995).double().numpy())
+    return torch.special.ndtri((before + here * (place - whole)).clamp(0.005, 0.995).double()).numpy()
 
 
 if __name__ == "__main__":

@@ -195,6 +195,14 @@ def test_impossible_changes_are_refused(options: list[str], sentence: str, tmp_p
     assert sentence in capsys.readouterr().err
 
 
+def test_a_detector_of_hypotheses_takes_other_widths_and_sizes() -> None:
+    small = changed(find_recipe("xas-mini-photos"), backbone="xas-small", size=64)
+    assert (small.model, small.size) == ("xas-small", 64)
+    for name, backbone in (("xas-mini", "resnet18"), ("xas-animal", "xas-small")):
+        with pytest.raises(UserError, match="xas-resnet50, xas-small, xas-mini"):
+            changed(find_recipe(name), backbone=backbone)
+
+
 def test_a_backbone_takes_what_it_can() -> None:
     modern = changed(find_recipe("hmr-modern"), backbone="resnet18", size=128, batch=8)
     assert (modern.model, modern.size, modern.batch, modern.full_image) == ("hmr-resnet18", 128, 8, True)

@@ -42,7 +42,7 @@ def train(
         body: SMPL file (.npz or .pkl), to train for that body instead of the shipped one.
         steps: Length of the whole run in steps, instead of the recipe's.
         batch: Rows in a batch of each process, instead of the recipe's.
-        backbone: small, resnet18, resnet34, resnet50, instead of the recipe's.
+        backbone: small, resnet18, resnet34, resnet50, or xas-mini, xas-small, xas-resnet50, instead of the recipe's.
         size: Side of a ResNet's crops in pixels, instead of the recipe's.
         mixture: Data sets and how often each is drawn, instead of the recipe's: h36m=0.35,coco=0.45,synthetic=0.2.
         workers: Processes that make rows, instead of the recipe's.

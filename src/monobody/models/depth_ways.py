@@ -20,7 +20,6 @@ from functools import cache
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.special import ndtr
 from torch import Tensor
 
 from monobody.models.depth_shares import depth_at
@@ -98,7 +97,8 @@ def ways_of(parents: tuple[int, ...], flip: tuple[int, ...], usual_m: tuple[floa
     centres = np.stack(score)
     drawn = np.random.default_rng(0).standard_normal((_DRAWS, along.shape[1])) @ along.T
     nearest = (np.square(centres).sum(1) - 2 * drawn @ centres.T).argmin(1)
-    return Ways(level=ndtr(centres), weight=np.bincount(nearest, minlength=len(centres)) / _DRAWS)
+    level = torch.special.ndtr(torch.from_numpy(centres)).numpy()
+    return Ways(level=level, weight=np.bincount(nearest, minlength=len(centres)) / _DRAWS)
 
 
 def errors_together(parents: Sequence[int], flip: Sequence[int], usual_m: Sequence[float]) -> Float[np.ndarray, "k k"]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from monobody.data.sample import Augment
 from monobody.errors import UserError
+from monobody.models.detectors import WIDTHS
 from monobody.models.hmr import RESNETS, Rotation
 from monobody.train.hypotheses_settings import HypothesesSettings
 from monobody.train.lift_task import LiftSettings
@@ -178,7 +179,11 @@ def _shortened(recipe: Recipe, steps: int) -> Recipe:
 
 def _on_backbone(recipe: Recipe, backbone: str) -> Recipe:
     if recipe.hypotheses is not None:
-        raise UserError(f"{recipe.name} is about one network: its size and widths are fields (docs/hypotheses.md).")
+        if backbone not in WIDTHS or recipe.hypotheses.joint_set != "xas18":
+            raise UserError(
+                f"{recipe.name} does not go with a backbone {backbone!r}: choose one of {', '.join(WIDTHS)}."
+            )
+        return replace(recipe, model=backbone)
     if backbone not in BACKBONES:
         raise UserError(f"There is no backbone {backbone!r}: choose one of {', '.join(BACKBONES)}.")
     model = f"hmr-{backbone}"
