@@ -1,6 +1,7 @@
 """ONNX files: any number of people, the same answers as torch's in two runtimes, and prediction with either."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from monobody.errors import UserError
 from monobody.models.detectors import build_detector
 from monobody.models.onnx_file import LANDMARKS, graph_of
 from monobody.models.storage import save_weights
+from monobody.predict import runtime as runtime_module
 from monobody.predict.predictor import load
 from monobody.predict.runtime import InRuntime, network_of
 
@@ -63,7 +65,7 @@ def test_predictions_are_torchs_in_other_runtimes(tmp_path: Path, monkeypatch: p
         assert np.abs(person.rotations - expected.rotations).max() < CLOSE
         assert np.abs(person.betas - expected.betas).max() < CLOSE
         assert np.abs(person.joints_px["smpl24"] - expected.joints_px["smpl24"]).max() < 0.05
-    (path,) = (tmp_path / "monobody" / "onnx").iterdir()  # Written once, read by both.
+    (path,) = (tmp_path / "monobody" / "onnx").glob("*.onnx")  # Written once, read by both.
     assert_agrees(network_of(calm.estimator), path)
     import onnx
 
@@ -71,6 +73,60 @@ def test_predictions_are_torchs_in_other_runtimes(tmp_path: Path, monkeypatch: p
     onnx.checker.check_model(model)
     assert not {node.op_type for node in model.graph.node} & {"SVD", "Det"}
     assert all(value.type.tensor_type.shape.dim[0].dim_param for value in model.graph.input)
+
+
+def lift_in(runtime: str) -> np.ndarray:
+    """Return what lift says of a photo, run by a runtime."""
+    return load("lift", body=shipped_body(), runtime=runtime)(PHOTO, detector="whole").people[0].rotations
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def change_a_number(path: Path) -> None:
+    """Damage that no reader notices: a weight is another one."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) == 2:
+            tensor.CopyFrom(numpy_helper.from_array(0.5 * numpy_helper.to_array(tensor), tensor.name))
+    onnx.save(model, path)
+
+
+@pytest.mark.slow
+def test_a_damaged_file_in_the_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxscript")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    expected = {runtime: lift_in(runtime) for runtime in ("onnxruntime", "openvino")}
+    (path,) = (tmp_path / "monobody" / "onnx").glob("*.onnx")
+    whole, made = path.read_bytes(), []
+
+    def write(network: torch.nn.Module, path: Path) -> None:
+        """Write what was written before: to make it takes long."""
+        made.append(path)
+        path.write_bytes(whole)
+
+    monkeypatch.setattr(runtime_module, "write_onnx", write)
+    damages: list[Callable[[Path], None]] = [cut, change_a_number, lambda path: path.write_bytes(b""), Path.unlink]
+    for number, damage in enumerate(damages):
+        damage(path)
+        for runtime, rotations in expected.items():
+            assert np.abs(lift_in(runtime) - rotations).max() < 1e-6
+        assert made == (number + 1) * [path]  # What is whole stays.
+
+
+def test_a_runtime_that_fails_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(runtime_module, "write_onnx", lambda network, path: path.write_bytes(b"no graph"))
+    (tmp_path / "monobody" / "onnx").mkdir(parents=True)
+    for runtime in ("onnxruntime", "openvino"):
+        with pytest.raises(UserError, match=f"{runtime} cannot run .* choose another --runtime") as caught:
+            load("lift", body=shipped_body(), runtime=runtime)
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from monobody import __version__
 from monobody.body.landmarks import Landmarks
 from monobody.errors import UserError
-from monobody.files import sha256_of
+from monobody.files import atomic_write, sha256_of
 from monobody.hub import cache_folder
 from monobody.models.feedback import FeedbackRegressor
 from monobody.models.hmr import HMR
@@ -74,10 +74,12 @@ class _Estimate:
 
 
 def in_runtime(estimator: Any, runtime: str, weights: Path, body_digest: str) -> Any:
-    """Return an estimator whose network another runtime runs; its ONNX file is made where the cache does not have it.
+    """Return an estimator whose network another runtime runs.
+
+    Its ONNX file is made where the cache does not have it, or has it damaged.
 
     Raises:
-        UserError: there is no such runtime, or it is not installed.
+        UserError: there is no such runtime, it is not installed, or it cannot run the network.
     """
     if runtime not in RUNTIMES:
         raise UserError(f'There is no runtime "{runtime}": choose {", ".join(RUNTIMES)}.')
@@ -85,9 +87,18 @@ def in_runtime(estimator: Any, runtime: str, weights: Path, body_digest: str) ->
     key = f"{sha256_of(weights)[:16]}-{body_digest[:8]}-{torch.__version__.split('+')[0]}-{__version__}"
     path = cache_folder() / "onnx" / f"{weights.stem}-{key}.onnx"
     network = network_of(estimator)
-    if not path.is_file():
+    if not _is_whole(path):
         write_onnx(network, path)
-    stand_in: Any = InRuntime(network, open_file(path), runtime)
+        with atomic_write(_digest_of(path)) as temporary:
+            temporary.write_text(sha256_of(path), encoding="ascii")
+    try:
+        run = open_file(path)
+    except UserError:
+        raise
+    except Exception as error:  # Each runtime has exceptions of its own.
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{runtime} cannot run {path} ({reason}): choose another --runtime.") from error
+    stand_in: Any = InRuntime(network, run, runtime)
     if isinstance(estimator, SkeletonEstimator):
         return replace(estimator, network=stand_in)
     estimator.model = stand_in
@@ -97,6 +108,19 @@ def in_runtime(estimator: Any, runtime: str, weights: Path, body_digest: str) ->
 def network_of(estimator: Any) -> nn.Module:
     """Return the network that an estimator asks."""
     return estimator.network if isinstance(estimator, SkeletonEstimator) else estimator.model
+
+
+def _digest_of(path: Path) -> Path:
+    """Return the file beside a cached one that has its SHA-256, written last."""
+    return path.with_suffix(".sha256")
+
+
+def _is_whole(path: Path) -> bool:
+    """Tell whether a cached file is there as it was written; what is damaged may still be read, and answer wrongly."""
+    try:
+        return _digest_of(path).read_text(encoding="ascii") == sha256_of(path)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _threads() -> int:
