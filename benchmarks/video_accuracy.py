@@ -1,26 +1,24 @@
-"""How well people are followed in films, and what smoothing, refinement, foot locks and choosing over time are worth.
+"""How well people are followed in films, and what smoothing, refinement and foot locks are worth.
 
-    python benchmarks/video_accuracy.py [--json FILE] [--textures DATA/textures] [--model lift]
+    python benchmarks/video_accuracy.py [--seeds 0 1 2] [--json FILE] [--model lift] [--textures DATA/textures]
 
 Films are of synthetic people of whom everything is known (``data/clip_scenes.py``): two who cross, one who leaves and
-comes back, one who walks in a circle. Joints are the 24 centres of rotation, hips at the origin. The last table's
-hypotheses are made up, as its title says: each frame's true pose, and ones with limbs turned in depth, with weights.
+comes back, one who walks in a circle. Joints are the 24 centres of rotation, hips at the origin. Means are over films,
+the spread is the standard deviation between the means of the seeds, each of which has other people.
 """
 
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import monobody
-from monobody.body.legs import leg_joints, shortest_turn, turning
-from monobody.body.skeleton import SKELETONS
+from monobody.body.legs import leg_joints
 from monobody.data.clip_scenes import Cast, SyntheticClip, circling, crossing, returning
 from monobody.data.textures import Textures
 from monobody.export.armature import joints_cam_m_of
@@ -31,49 +29,63 @@ from monobody.predict.assemble import SMOOTH_S, Shapes, as_track, calmed
 from monobody.predict.assign import pairs_of_least_cost
 from monobody.predict.ground import find_floor, lock_feet, stands
 from monobody.predict.refine_track import refined
-from monobody.predict.select import likeliest_path
 from monobody.predict.video import VideoOptions, watched
 from monobody.render.film import film
 
 HIPS = (1, 2)
-ARM = ("shoulder", "elbow", "wrist")
 NEAR = 0.3
 """A person found is a person there if their joints are no farther away than this share of the height in the picture."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--textures", type=Path, help="texture folder; procedural textures where left out")
+    parser = parser_of_films(__doc__)
     parser.add_argument("--model", default="lift")
-    parser.add_argument("--fps", type=float, default=15.0)
-    parser.add_argument("--width", type=int, default=480)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--keep", type=Path, help="folder for films and journals, to measure again")
-    parser.add_argument("--only", help="measure films of this name alone")
     parser.add_argument("--no-refine", action="store_true", help="leave out what takes longest")
     options = parser.parse_args()
-    textures = Textures.load(options.textures)
     predictor = monobody.load(options.model)
+    found = over_films(
+        options, lambda clip, path, keep: measured(predictor, clip, path, keep, refine=not options.no_refine)
+    )
+    conclude({"model": options.model} | found, options.json)
+
+
+def parser_of_films(about: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what all measurements on these films may be told."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--textures", type=Path, help="texture folder; procedural textures where left out")
+    parser.add_argument("--fps", type=float, default=15.0)
+    parser.add_argument("--width", type=int, default=480)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--keep", type=Path, help="folder for films and journals, to measure again")
+    parser.add_argument("--only", help="measure films of this name alone")
+    return parser
+
+
+def over_films(
+    options: argparse.Namespace, measure: Callable[[SyntheticClip, Path, Path], dict[str, Any]]
+) -> dict[str, Any]:
+    """Draw the films, measure each, given its file and a folder for notes, and return all numbers, means and spread."""
+    textures, films = Textures.load(options.textures), dict[str, dict[str, Any]]()
     with tempfile.TemporaryDirectory() as folder:
         keep = options.keep or Path(folder)
-        films = [
-            (clip, _film(clip, keep / f"{clip.name}_{seed}.mp4"))
-            for seed in options.seeds
-            for clip in _clips(Cast.of(seed, textures=textures), options)
-            if options.only in (None, clip.name)
-        ]
-        found = {"model": options.model, "fps": options.fps, "width_px": options.width, "films": {}}
-        for clip, path in films:
-            name = path.stem
-            found["films"][name] = measured(predictor, clip, path, keep, refine=not options.no_refine)
-            print(json.dumps({name: found["films"][name]}, indent=1), flush=True)
-    found["mean"] = _means(list(found["films"].values()))
-    if options.only is None:
-        found["made-up hypotheses"] = chosen_over_time(Cast.of(0, textures=textures))
+        for seed in options.seeds:
+            for clip in _clips(Cast.of(seed, textures=textures), options):
+                if options.only not in (None, clip.name):
+                    continue
+                name = f"{clip.name}_{seed}"
+                films[name] = measure(clip, _film(clip, keep / f"{name}.mp4"), keep)
+                print(json.dumps({name: films[name]}, indent=1), flush=True)
+    mean, spread = _means(films)
+    about = {"fps": options.fps, "width_px": options.width, "seeds": options.seeds}
+    return about | {"films": films, "mean": mean, "spread": spread}
+
+
+def conclude(found: dict[str, Any], path: Path | None) -> None:
+    """Print what was found of all films together, and write everything."""
     print(json.dumps({key: value for key, value in found.items() if key != "films"}, indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if path is not None:
+        path.write_text(json.dumps(_rounded(found), indent=1) + "\n", encoding="utf-8")
 
 
 def measured(predictor: Any, clip: SyntheticClip, path: Path, keep: Path, *, refine: bool) -> dict[str, Any]:
@@ -103,7 +115,7 @@ def identities(motion: Motion, clip: SyntheticClip) -> dict[str, float]:
     """Count what a tracker can do wrong."""
     last: dict[int, int] = {}
     switches = missed = false = there = 0
-    for matched, visible, present in _matches(motion, clip):
+    for matched, visible, present in matches(motion, clip):
         there += len(visible)
         missed += len([person for person in visible if person not in matched])
         false += len(present - set(matched.values()))
@@ -118,7 +130,7 @@ def accuracy(motion: Motion, clip: SyntheticClip) -> dict[str, float]:
     truth = [clip.joints_cam_m(person) for person in range(len(clip.acts))]
     tracks = {track.id: (joints_cam_m_of(track, motion.with_body()), list(track.frames)) for track in motion.tracks}
     pairs: dict[int, list[tuple[int, int]]] = {}
-    for frame, (matched, _, _) in enumerate(_matches(motion, clip)):
+    for frame, (matched, _, _) in enumerate(matches(motion, clip)):
         for person, name in matched.items():
             pairs.setdefault(person, []).append((frame, name))
     pose, aligned, place, jolts = [], [], [], []
@@ -140,7 +152,7 @@ def feet(motion: Motion, locked: Motion, clip: SyntheticClip) -> dict[str, float
     """Return how far feet slide while they truly stand, and how well stands and the floor are found."""
     shapes = Shapes(motion.with_body())
     matched: dict[int, int] = {}
-    for pairs, _, _ in _matches(motion, clip):
+    for pairs, _, _ in matches(motion, clip):
         matched |= {name: person for person, name in pairs.items()}
     slides: dict[str, list[float]] = {"before": [], "after": []}
     right = said = real = 0
@@ -172,87 +184,7 @@ def feet(motion: Motion, locked: Motion, clip: SyntheticClip) -> dict[str, float
     }
 
 
-def chosen_over_time(cast: Cast, seed: int = 0) -> dict[str, dict[str, float]]:
-    """Return errors of the heaviest hypothesis of each frame and of the likeliest path, of poses that are made up.
-
-    Of each true pose there are four, all a little off: itself, one leg mirrored in depth, one arm, both. Weights are
-    chance with a lean to the true one, but now and then, for a third of a second, against it.
-    """
-    generator, rows = np.random.default_rng(seed), []
-    for clip in (crossing(cast), circling(cast), returning(cast)):
-        for person in range(len(clip.acts)):
-            real, times_s = clip.rotations(person), clip.times_s
-            rest, frames = clip.cast.rest(person)[0], len(times_s)
-            leg, arm = (
-                _mirrored(real, rest, "left", ("hip", "knee", "ankle")),
-                ("right", ("shoulder", "elbow", "wrist")),
-            )
-            poses = np.stack([real, leg, _mirrored(real, rest, *arm), _mirrored(leg, rest, *arm)], axis=1)
-            axis = 0.03 * generator.normal(size=(poses.size // 9, 3))
-            poses = poses @ turning(axis, np.linalg.norm(axis, axis=1)).reshape(poses.shape)
-            trust = generator.normal(size=(frames, 4)) + np.array([1.0, 0, 0, 0])
-            for start in generator.choice(frames, frames // 25, replace=False):
-                trust[start : start + round(0.33 / (times_s[1] - times_s[0])), 0] -= 2.5
-            weight = np.exp(trust) / np.exp(trust).sum(axis=1, keepdims=True)
-            places = np.tile(clip.translation_m(person)[:, None], (1, 4, 1))
-            truth = _joints(real, rest)
-            guesses = [_joints(poses[:, h], rest) for h in range(4)]
-            errors = np.stack([mpjpe(guess, truth, root=HIPS) for guess in guesses], axis=1)
-            ways = {
-                "heaviest of each frame": weight.argmax(axis=1),
-                "likeliest path": likeliest_path(poses, places, weight, times_s),
-                "nearest to the truth": errors.argmin(axis=1),
-            }
-            here = np.arange(frames)
-            for name, path in ways.items():
-                guess = np.stack(guesses, axis=1)[here, path]
-                jolts = acceleration_error(guess, truth, fps=float(1 / (times_s[1] - times_s[0])), root=HIPS)
-                wrong = float(100 * (path != 0).mean())
-                rows.append((name, float(errors[here, path].mean()), float(np.mean(jolts)), wrong))
-    names = dict.fromkeys(name for name, *_ in rows)
-    return {
-        name: dict(
-            zip(
-                ("MPJPE mm", "acceleration mm/s2", "wrong %"),
-                np.mean([row[1:] for row in rows if row[0] == name], axis=0).tolist(),
-                strict=True,
-            )
-        )
-        for name in names
-    }
-
-
-def _mirrored(rotations: np.ndarray, rest_m: np.ndarray, side: str, limb: tuple[str, str, str]) -> np.ndarray:
-    """Return poses with one limb's bones mirrored in depth: they look the same from afar."""
-    smpl, rotations = SKELETONS["smpl24"], rotations.copy()
-    joints = [smpl.index(f"{side}_{name}") for name in limb]
-    orientations = _orientations(rotations)
-    fresh = orientations.copy()
-    for joint, following in pairwise(joints):
-        bone = orientations[:, joint] @ (rest_m[following] - rest_m[joint])
-        fresh[:, joint] = shortest_turn(bone, bone * [1, 1, -1]) @ orientations[:, joint]
-    for joint in joints:
-        rotations[:, joint] = np.swapaxes(fresh[:, smpl.parents[joint]], -1, -2) @ fresh[:, joint]
-    return rotations
-
-
-def _orientations(rotations: np.ndarray) -> np.ndarray:
-    turned = rotations.copy()
-    for joint, parent in enumerate(SKELETONS["smpl24"].parents):
-        if parent >= 0:
-            turned[:, joint] = turned[:, parent] @ rotations[:, joint]
-    return turned
-
-
-def _joints(rotations: np.ndarray, rest_m: np.ndarray) -> np.ndarray:
-    places, turned = np.zeros((len(rotations), 24, 3)), _orientations(rotations)
-    for joint, parent in enumerate(SKELETONS["smpl24"].parents):
-        if parent >= 0:
-            places[:, joint] = places[:, parent] + turned[:, parent] @ (rest_m[joint] - rest_m[parent])
-    return places
-
-
-def _matches(motion: Motion, clip: SyntheticClip) -> list[tuple[dict[int, int], list[int], set[int]]]:
+def matches(motion: Motion, clip: SyntheticClip) -> list[tuple[dict[int, int], list[int], set[int]]]:
     """Return for each frame who was found as whom, who is visible, and which ids are there.
 
     As in CLEAR MOT (Bernardin and Stiefelhagen, 2008) a pair of the frame before stays one as long as it may be one.
@@ -307,11 +239,25 @@ def _film(clip: SyntheticClip, path: Path) -> Path:
     return path
 
 
-def _means(films: list[dict[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, value in films[0].items() if isinstance(value, dict)]
-    return {
-        key: {name: float(np.mean([each[key][name] for each in films])) for name in films[0][key]} for key in keys
-    }  # fmt: skip
+def _rounded(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {key: _rounded(value) for key, value in found.items()}
+    return round(found, 2) if isinstance(found, float) else found
+
+
+def _means(films: dict[str, dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the means of all numbers over films, and how the means of the seeds are spread."""
+    whole, by_seed = list(films.values()), dict[str, list[dict[str, Any]]]()
+    for name, film_of_seed in films.items():
+        by_seed.setdefault(name.rpartition("_")[2], []).append(film_of_seed)
+    mean, spread = dict[str, Any](), dict[str, Any]()
+    for key in (key for key, value in whole[0].items() if isinstance(value, dict)):
+        names = list(whole[0][key])
+        mean[key] = {name: float(np.mean([each[key][name] for each in whole])) for name in names}
+        if len(by_seed) > 1:
+            of_seeds = {n: [np.mean([each[key][n] for each in row]) for row in by_seed.values()] for n in names}
+            spread[key] = {name: float(np.std(values, ddof=1)) for name, values in of_seeds.items()}
+    return mean, spread
 
 
 if __name__ == "__main__":
