@@ -78,11 +78,12 @@ def run(path: Path, out: Path, model: str, workers: int, count: int) -> tuple[fl
     command += ["--model", model, "--workers", str(workers), "--pack", "1"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     lines: list[tuple[int, float, float, float]] = []
+    seconds: dict[str, float] = {}
     while process.poll() is None:
         done = finished(out / "manifest.jsonl")
         if done and (not lines or lines[-1][0] != done):
-            cpu, memory = used(process.pid)
-            lines.append((done, time.perf_counter(), cpu, memory))
+            memory = used(process.pid, seconds)
+            lines.append((done, time.perf_counter(), sum(seconds.values()), memory))
         time.sleep(0.05)
     (first, start, cpu_start, _), (last, end, cpu_end, _) = lines[0], lines[-1]
     early = max(memory for done, _, _, memory in lines if done <= count / 3)
@@ -97,21 +98,24 @@ def finished(manifest: Path) -> int:
     return sum('"picture"' in line for line in manifest.read_text().splitlines() if json.loads(line))
 
 
-def used(parent: int) -> tuple[float, float]:
-    """Return the processor seconds of a process and its children, and the largest of their resident sets, MB."""
+def used(parent: int, seconds: dict[str, float]) -> float:
+    """Note the processor seconds of a process and its children by their ids; return their largest resident set, MB.
+
+    Of a worker that has left, what was noted last still counts.
+    """
     # Each thread lists the children that it started itself.
     children = [pid for listed in Path(f"/proc/{parent}/task").glob("*/children") for pid in listed.read_text().split()]
-    seconds, largest = 0.0, 0.0
+    largest = 0.0
     for pid in (str(parent), *children):
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             continue
-        seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        seconds[pid] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         resident = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")]
         largest = max(largest, (resident or [0])[0] / 1e3)
-    return seconds, largest
+    return largest
 
 
 if __name__ == "__main__":
