@@ -250,3 +250,38 @@ def test_validation_samples_are_named_and_counted(capsys: pytest.CaptureFixture[
     assert "1 of 150 validation photos cannot be used: Some 8: KeyError ('labels')." in capsys.readouterr().err
     with pytest.raises(UserError, match=r"30 of 300 validation photos.*and 27 more"):
         usable(Some(300, lambda n: n % 10 == 3), range(300), what="validation photos")
+
+
+KEPT_TO_THE_END = """
+import os, signal, sys, time
+import numpy as np
+from monobody.data.crop import Crop
+from monobody.data.mix import Mix, Part, batches
+from monobody.data.sample import NO_AUGMENT, Sample
+
+sample = Sample(
+    image=np.full((40, 30, 3), 9, np.uint8), crop=Crop((15.0, 20.0), 24.0),
+    keypoints_px=np.full((19, 2), 9, np.float32), visible=np.ones(19, np.float32),
+)
+mix = Mix([Part(samples=[sample], share=1.0, augment=NO_AUGMENT)], size=16, seed=0)
+rows = batches(mix, size=2, first=0, workers=1)
+next(rows)
+if sys.argv[1] == "told":
+    # A cluster tells everybody to end: rows are still to be had for the step that a run is in.
+    (loader,) = map(int, open(f"/proc/self/task/{os.getpid()}/children").read().split())
+    os.kill(loader, signal.SIGTERM)
+    time.sleep(0.5)
+    for _ in range(20):
+        next(rows)
+print("over", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+@pytest.mark.parametrize("case", ["", "told"])
+def test_a_program_ends_though_its_loaders_still_run(case: str) -> None:
+    """Nobody closes the rows; the loader obeys when its program ends, and not before."""
+    done = subprocess.run(
+        [sys.executable, "-c", KEPT_TO_THE_END, case], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split() == ["over"]

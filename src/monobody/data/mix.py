@@ -6,10 +6,15 @@ A sample that cannot be used is passed over for another one, which is a function
 how often that happened, and the process that trains counts (`data/faults.py`).
 """
 
+import atexit
+import os
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
+from ctypes import c_bool
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.sharedctypes import RawValue
 from types import FrameType
 from typing import Any
 
@@ -111,35 +116,40 @@ def batches(
         UserError: while it is read: more of the samples are bad than can be accepted, or a loading process was killed.
     """
     numbers = _Numbers(size=size, first=first, process=process, processes=processes)
+    over = RawValue(c_bool, False)
+    atexit.register(_end, over)
     loader = DataLoader(
         rows,
         batch_sampler=numbers,
         num_workers=workers,
         collate_fn=collate,
         prefetch_factor=3 if workers else None,
-        worker_init_fn=_leave_signals,
+        worker_init_fn=partial(_leave_signals, over),
         pin_memory=torch.cuda.is_available(),
     )
-    return _counted(iter(loader), numbers, rows)
+    return _counted(iter(loader), numbers, rows, over)
 
 
 def _counted(
-    loaded: Iterator[dict[str, Tensor]], numbers: Iterable[list[int]], rows: Mix
+    loaded: Iterator[dict[str, Tensor]], numbers: Iterable[list[int]], rows: Mix, over: Any
 ) -> Iterator[dict[str, Tensor]]:
     """Yield batches as they come, and refuse to when too many of the samples are bad."""
     tally = Tally()
-    for batch_numbers in numbers:
-        with loaders_watched():
-            batch = next(loaded)
-        skipped = batch["skipped"].tolist()
-        faults = (
-            fault
-            for number, count in zip(batch_numbers, skipped, strict=True)
-            if count
-            for fault in rows.faults(number)
-        )
-        tally.add(len(skipped) + int(sum(skipped)), int(sum(skipped)), faults)
-        yield batch
+    try:
+        for batch_numbers in numbers:
+            with loaders_watched():
+                batch = next(loaded)
+            skipped = batch["skipped"].tolist()
+            faults = (
+                fault
+                for number, count in zip(batch_numbers, skipped, strict=True)
+                if count
+                for fault in rows.faults(number)
+            )
+            tally.add(len(skipped) + int(sum(skipped)), int(sum(skipped)), faults)
+            yield batch
+    finally:
+        _end(over)
 
 
 @contextmanager
@@ -175,17 +185,24 @@ def fixed_rows(
     return collate(list(rows))
 
 
-def _leave_signals(worker: int) -> None:
+def _end(over: Any) -> None:
+    """Let loaders go: from now on SIGTERM ends them."""
+    over.value = True
+
+
+def _leave_signals(over: Any, worker: int) -> None:
     """Leave Ctrl-C and SIGTERM, which a terminal or a cluster sends to loaders too, to the process that trains.
 
-    It still needs rows for the step it is in; its loaders end when it does. A second SIGTERM comes from itself.
+    It still needs rows for the step it is in; its loaders end when it does. The SIGTERM that it then sends itself, at
+    its very exit at the latest, comes when it has said that no more rows are needed.
     """
+
+    def obey(number: int, frame: FrameType | None) -> None:
+        if over.value:
+            os._exit(0)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _obey_the_next)
-
-
-def _obey_the_next(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, obey)
 
 
 class _Numbers(Sampler[list[int]]):
