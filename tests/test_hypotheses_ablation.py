@@ -99,10 +99,12 @@ def test_rows_differ_in_what_they_are_about() -> None:
         assert all(getattr(ROWS[row].settings.weights, name) == getattr(STAGE_2, name) for name in kept)
 
 
-def test_the_strong_critic_is_strong() -> None:
-    strong = ROWS["strong_critic"].settings.weights
-    assert replace(strong, adversarial=STAGE_2.adversarial) == STAGE_2
-    assert strong.adversarial > 5 * STAGE_2.adversarial
+def test_strong_rows_are_strong_in_what_they_are_about_alone() -> None:
+    critic, build = ROWS["strong_critic"].settings.weights, ROWS["strong_build"].settings.weights
+    assert replace(critic, adversarial=STAGE_2.adversarial) == STAGE_2
+    assert critic.adversarial > 20 * STAGE_2.adversarial
+    assert replace(build, symmetry=STAGE_2.symmetry, midpoints=STAGE_2.midpoints) == STAGE_2
+    assert build.symmetry > 20 * STAGE_2.symmetry
 
 
 def test_a_body_s_build_is_measured_without_a_truth() -> None:
