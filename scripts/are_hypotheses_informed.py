@@ -1,6 +1,6 @@
 """Do several depths know more than any would? The best of them against the mean with fixed offsets.
 
-    python scripts/are_hypotheses_informed.py --model xas-blaze --data DATA
+    python scripts/are_hypotheses_informed.py --data DATA -o docs/results/hypotheses_informed.json
 
 An oracle that chooses among several depths gains from their being apart, whatever they are. The controls know nothing
 of the picture but the mean:
@@ -16,19 +16,25 @@ which depths go wrong together.
 """
 
 import argparse
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from monobody.body.skeleton import SKELETONS
+from monobody.evaluate.ablation import rounded, this_commit
 from monobody.evaluate.hypotheses_ablation import DISTANCES, Ruler, beside, load_detector
 from monobody.evaluate.hypotheses_runs import Settings
+from monobody.files import atomic_write
 from monobody.hub import find_weights
 from monobody.models.decode import Reading
 from monobody.models.depth_ways import errors_together
+from monobody.models.detectors import Detector
 from monobody.models.hypotheses import marginals
 from monobody.train.hmr_task import as_input
 from monobody.train.hypotheses_validation import CROPS_AT_ONCE, Answers, answers_of, numbers_of
@@ -39,26 +45,35 @@ STEPS = (0.6, 0.8, 1.0, 1.2, 1.4)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="xas-blaze", help="name or weights file")
+    parser.add_argument("models", nargs="*", default=["xas-mini", "xas-blaze"], help="names or weights files")
     parser.add_argument("--data", type=Path, help="folder with synthetic/, for what looks at training people")
-    parser.add_argument("--size", type=int, help="of the crops, where that is not the detector's own")
+    parser.add_argument("-o", "--out", type=Path, help="raw figures")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
-    detector, hypotheses = load_detector(find_weights(options.model), size=options.size)
-    ruler = Ruler(options.data, Settings(), size=detector.input_size)
+    report = {name: asked(name, options.data) for name in options.models}
+    if options.out is not None:
+        said = {"command": "python scripts/are_hypotheses_informed.py --data DATA", "commit": this_commit()}
+        with atomic_write(options.out) as temporary:
+            temporary.write_text(json.dumps(rounded(said | report), indent=1) + "\n")
+
+
+def asked(name: str, data: Path | None) -> dict[str, Any]:
+    """Measure a detector and the controls, and print them."""
+    detector, hypotheses = load_detector(find_weights(name))
+    ruler = Ruler(data, Settings(), size=detector.input_size)
     images, usual_m = ruler.people["images"], ruler.usual_m
     mean = answers_of(detector, images, usual_m, hypotheses=1).joint_wise
     readings: tuple[Reading, ...] = ("shares", "modes")
-    rows = [
-        (f"its own, {reading}", answers_of(detector, images, usual_m, hypotheses=hypotheses, reading=reading))
+    own = {
+        f"its own, {reading}": answers_of(detector, images, usual_m, hypotheses=hypotheses, reading=reading)
         for reading in readings
-    ]
-    rows.append(("the mean alone", Answers(joint_wise=mean, whole=mean, weight=torch.ones(len(mean), 1))))
-    rows += [(f"the mean, and {distance:g} nearer and farther", beside(mean, distance)) for distance in DISTANCES]
-    print_rows("best of 3 depths, a joint", "best_joints", ruler, rows)
-    whole = rows[:3]
-    if options.data is not None:
+    }
+    own["the mean alone"] = Answers(joint_wise=mean, whole=mean, weight=torch.ones(len(mean), 1))
+    joints = own | {f"the mean, and {distance:g} nearer and farther": beside(mean, distance) for distance in DISTANCES}
+    report: dict[str, Any] = {"joints": measured(f"{name}: best of 3 depths, a joint", "best_joints", ruler, joints)}
+    whole = dict(own)
+    if data is not None:
         labelled, truth = ruler.labelled()
         guess = answers_of(detector, labelled["images"], usual_m, hypotheses=1).joint_wise[:, 0]
         spread, directions = _main_directions(truth.cube[..., 2] - guess[..., 2])
@@ -69,30 +84,40 @@ def main() -> None:
                 offsets[1 + 2 * number, :, 2], offsets[2 + 2 * number, :, 2] = way, -way
             poses = mean + offsets
             moved = Answers(joint_wise=poses, whole=poses, weight=torch.full(poses.shape[:2], 1 / 5))
-            whole.append((f"the mean, and {step:g} deviations to either side of it", moved))
-        scores = _scores(detector, labelled["images"], truth.cube[..., 2])
-        skeleton = SKELETONS[str(detector.joint_set)]
-        foreseen = errors_together(skeleton.parents, skeleton.flip, usual_m.tolist())
-        moving = np.array(skeleton.parents) >= 0
-        apart = ~np.eye(len(foreseen), dtype=bool) & moving & moving[:, None]
-        measured = np.corrcoef(scores[:, moving].T)
-        found = np.zeros_like(foreseen)
-        found[np.ix_(moving, moving)] = measured
-        print(
-            f"\nDepth errors of {len(scores)} training people, as normal scores of their own distributions: standard "
-            f"deviation {scores[:, moving].std():.2f}; correlations as foreseen by the bones to "
-            f"{np.corrcoef(found[apart], foreseen[apart])[0, 1]:.2f}"
-        )
-    print_rows("best of 5 whole poses", "best_whole", ruler, whole)
+            whole[f"the mean, and {step:g} deviations to either side of it"] = moved
+        report |= foreseen(detector, labelled["images"], truth.cube[..., 2], usual_m)
+    report["whole"] = measured(f"{name}: best of 5 whole poses", "best_whole", ruler, whole)
+    return report
 
 
-def print_rows(title: str, choice: str, ruler: Ruler, rows: list[tuple[str, Answers]]) -> None:
+def measured(title: str, choice: str, ruler: Ruler, rows: Mapping[str, Answers]) -> dict[str, dict[str, float]]:
+    """Return the errors of what an oracle chooses and of what comes first, and print them."""
     print(f"\n| {title} | MPJPE mm | PA-MPJPE mm | without an oracle | PA |\n|---|---|---|---|---|")
     first = "confident" if choice == "best_joints" else "whole"
-    for name, answers in rows:
+    names = [f"{each}_{measure}_mm" for each in (choice, first) for measure in ("mpjpe", "pa_mpjpe")]
+    found = {}
+    for name, answers in rows.items():
         numbers = numbers_of(answers, ruler.truth)
-        shown = [numbers[f"{each}_{measure}_mm"] for each in (choice, first) for measure in ("mpjpe", "pa_mpjpe")]
-        print(f"| {name} | " + " | ".join(f"{value:.1f}" for value in shown) + " |")
+        found[name] = {each: numbers[each] for each in names}
+        print(f"| {name} | " + " | ".join(f"{value:.1f}" for value in found[name].values()) + " |", flush=True)
+    return found
+
+
+def foreseen(
+    detector: Detector, images: UInt8[Tensor, "b 3 s s"], depth: Float[Tensor, "b k"], usual_m: Float[Tensor, " k"]
+) -> dict[str, float]:
+    """Return how calibrated depths are, and how well the bones foresee which go wrong together."""
+    skeleton = SKELETONS[detector.joint_set]
+    moving = np.array(skeleton.parents) >= 0
+    scores = _scores(detector, images, depth)[:, moving]
+    expected = errors_together(skeleton.parents, skeleton.flip, usual_m.tolist())[np.ix_(moving, moving)]
+    apart = ~np.eye(len(expected), dtype=bool)
+    agreement = float(np.corrcoef(np.corrcoef(scores.T)[apart], expected[apart])[0, 1])
+    print(
+        f"\nDepth errors of {len(scores)} training people, as normal scores of their own distributions: standard "
+        f"deviation {scores.std():.2f}; correlations as foreseen by the bones to {agreement:.2f}"
+    )
+    return {"normal_scores_deviation": float(scores.std()), "correlations_foreseen": agreement}
 
 
 def _main_directions(off: Float[Tensor, "b k"]) -> tuple[Float[Tensor, " k"], Float[Tensor, "k k"]]:
@@ -101,12 +126,12 @@ def _main_directions(off: Float[Tensor, "b k"]) -> tuple[Float[Tensor, " k"], Fl
     return size / len(off) ** 0.5, directions
 
 
-def _scores(detector: nn.Module, images: Tensor, depth: Float[Tensor, "b k"]) -> Float[np.ndarray, "b k"]:
+def _scores(detector: Detector, images: Tensor, depth: Float[Tensor, "b k"]) -> Float[np.ndarray, "b k"]:
     """Return where the truth lies in each joint's own distribution, as if that were a normal one."""
     parts = [marginals(detector(as_input(crops)).float()).depth for crops in images.split(CROPS_AT_ONCE)]
     probability = torch.cat(parts)
     slices = probability.shape[-1]
-    place = ((depth / float(detector.depth_range) + 1) * slices / 2).clamp(0, slices - 1e-3)  # pyright: ignore[reportArgumentType]
+    place = ((depth / detector.depth_range + 1) * slices / 2).clamp(0, slices - 1e-3)
     whole = place.floor().long()
     here = probability.gather(-1, whole[..., None]).squeeze(-1)
     before = probability.cumsum(-1).gather(-1, whole[..., None]).squeeze(-1) - here
