@@ -110,10 +110,13 @@ def test_a_photo_goes_in_and_files_come_out(server: Server) -> None:
 
 def test_examples_and_pages_need_nothing_from_elsewhere(server: Server) -> None:
     about = server.client.get("/api/about").json()
-    for name in about["examples"]:
-        picture = server.client.get(f"/examples/{name}.jpg")
-        assert kind_of(picture.content) == "photo"
-        assert server.ended(server.client.post(f"/api/examples/{name}").json()["id"])["state"] == "done"
+    assert {each["kind"] for each in about["examples"]} == {"photo", "clip"}
+    for each in about["examples"]:
+        shown = server.client.get(each["url"])
+        assert kind_of(shown.content) == each["kind"]
+        assert shown.headers["content-type"].startswith("video" if each["kind"] == "clip" else "image")
+        state = server.ended(server.client.post(f"/api/examples/{each['name']}").json()["id"])
+        assert (state["state"], state["kind"]) == ("done", each["kind"])
     for path in ("/", "/api", "/static/start.js", "/static/start.css"):
         answer = server.client.get(path)
         assert answer.status_code == 200
@@ -153,7 +156,7 @@ def test_uploads_that_are_refused_leave_nothing(
 @pytest.mark.parametrize(
     "path",
     ["/api/jobs/../../etc/passwd", "/api/jobs/" + "0" * 32, "/api/jobs/%2e%2e/files/x", "/static/..%2fserver.py",
-     "/static/viewer.html", "/examples/..%2f..%2fassets.jpg", "/examples/none.jpg", "/docs", "/redoc"],
+     "/static/viewer.html", "/examples/..%2f..%2fassets.jpg", "/examples/none.jpg", "/examples/one.mp4", "/examples/one", "/docs", "/redoc"],
 )  # fmt: skip
 def test_paths_that_lead_nowhere(server: Server, path: str) -> None:
     assert server.client.get(path).status_code in (404, 422)

@@ -180,6 +180,38 @@ def served_at(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[str], Path
         process.kill()
 
 
+def test_the_example_clip_becomes_a_film(browser: Any, served_at: tuple[str, subprocess.Popen[str], Path]) -> None:
+    address, process, _ = served_at
+    with page_of(browser, address) as page:
+        example = page.get_by_role("button", name="Example: a clip of two")
+        video = "document.querySelector('#examples video')"
+        until(page, f"{video} !== null && {video}.readyState >= 2")
+        assert page.evaluate(f"[{video}.videoWidth, {video}.videoHeight, {video}.paused]") == [416, 234, True]
+        example.hover()
+        until(page, f"{video}.currentTime > 0.2")
+        page.mouse.move(0, 0)
+        until(page, f"{video}.paused")
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert not overflows(page)
+        example.click()
+        page.locator("#result").wait_for()
+        assert page.locator("#found").inner_text() == "1 person found"
+        assert page.locator("#overlay-title").inner_text() == "On the clip"
+        until(page, "document.querySelector('#overlay video').readyState >= 1")
+        assert page.evaluate("document.querySelector('#overlay video').duration") == pytest.approx(3.0, abs=0.1)
+        viewer = page.frame_locator("#viewer")
+        viewer.locator("body[data-ready]").wait_for()
+        assert viewer.locator("#time").inner_text().endswith("/45")
+        with page.expect_download() as kept:
+            page.locator("#files a", has_text="clip.glb").click()
+        glb = pygltflib.GLTF2().load_binary(str(kept.value.path()))
+        assert glb is not None
+        assert len(glb.animations) >= 1
+        assert not overflows(page)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0
+
+
 def test_upload_result_toggle_download(browser: Any, served_at: tuple[str, subprocess.Popen[str], Path]) -> None:
     address, process, folder = served_at
     with page_of(browser, address, refused=415) as page:

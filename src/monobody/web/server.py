@@ -13,11 +13,12 @@ from monobody.web.api_page import api_page
 from monobody.web.jobs import Full, Job, Jobs
 from monobody.web.kinds import BYTES_NEEDED, kind_of
 from monobody.web.limits import Limits
-from monobody.web.shipped import asset, example
+from monobody.web.shipped import EXAMPLES, asset, example
 
 NAMES = {"photo": "photo.img", "clip": "clip.mp4"}
 """What uploads are called; decoders look at what is in them."""
-EXAMPLES = {"one": "one person", "group": "three people"}
+ABOUT = {"one": "one person", "group": "three people", "crossing": "a clip of two"}
+"""What the examples show."""
 MEDIA = {
     "html": "text/html; charset=utf-8", "jpg": "image/jpeg", "mp4": "video/mp4", "glb": "model/gltf-binary",
     "json": "application/json",
@@ -52,6 +53,12 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
         people: int
         files: list[File]
 
+    class Example(BaseModel):
+        name: str
+        about: str
+        kind: str
+        url: str
+
     class About(BaseModel):
         version: str
         model: str
@@ -59,7 +66,7 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
         megapixels: float
         clip_s: float
         keep_minutes: float
-        examples: dict[str, str]
+        examples: list[Example]
 
     class Sentence(BaseModel):
         detail: str
@@ -116,9 +123,15 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
 
     @app.get("/api/about", summary="What this server is and takes", tags=["about"])
     async def about() -> About:
+        examples = [
+            Example(
+                name=name, about=ABOUT[name], kind=str(kind_of(example(name)[:BYTES_NEEDED])), url=f"/examples/{file}"
+            )
+            for name, file in EXAMPLES.items()
+        ]
         return About(
             version=__version__, model=model, upload_mb=limits.upload_mb, megapixels=limits.megapixels,
-            clip_s=limits.clip_s, keep_minutes=limits.keep_minutes, examples=EXAMPLES,
+            clip_s=limits.clip_s, keep_minutes=limits.keep_minutes, examples=examples,
         )  # fmt: skip
 
     @app.post(
@@ -215,11 +228,12 @@ def make_app(jobs: Jobs, limits: Limits, model: str) -> Any:
             raise HTTPException(404, "There is no such file.")
         return Response(asset(name), media_type=f"{kinds[name]}; charset=utf-8")
 
-    @app.get("/examples/{name}.jpg", include_in_schema=False)
-    async def picture(name: str) -> Response:
-        if name not in EXAMPLES:
+    @app.get("/examples/{file}", include_in_schema=False)
+    async def shown(file: str) -> Response:
+        name, _, ending = file.partition(".")
+        if EXAMPLES.get(name) != file:
             raise HTTPException(404, "There is no such example.")
-        return Response(example(name), media_type="image/jpeg")
+        return Response(example(name), media_type=MEDIA[ending])
 
     @app.exception_handler(405)
     async def other_method(request: Request, _: Any) -> JSONResponse:

@@ -1,6 +1,10 @@
-"""The pages' own files, which come with the package: HTML, styles, scripts, and photos to try."""
+"""The pages' own files, which come with the package: HTML, styles, scripts, and photos and a clip to try."""
 
 from importlib.resources import files
+
+
+EXAMPLES = {"one": "one.jpg", "group": "group.jpg", "crossing": "crossing.mp4"}
+"""The examples' files; ``scripts/make_example_clip.py`` makes the clip."""
 
 
 def asset(name: str) -> str:
@@ -9,5 +13,5 @@ def asset(name: str) -> str:
 
 
 def example(name: str) -> bytes:
-    """Return one of the example photos, a JPEG."""
-    return (files("monobody.web") / "examples" / f"{name}.jpg").read_bytes()
+    """Return one of the examples, a JPEG or an MP4."""
+    return (files("monobody.web") / "examples" / EXAMPLES[name]).read_bytes()

@@ -56,6 +56,16 @@ async function take(name) {
   if (answer.ok) watch((await answer.json()).id); else fail(await sentence(answer));
 }
 
+/** A clip that stands still on its first frame; some browsers show that only where a time is asked for. */
+function firstFrame(url) {
+  return make("video", { src: `${url}#t=0.001`, muted: true, loop: true, playsInline: true, preload: "auto", tabIndex: -1 });
+}
+
+function playWhilePointedAt(button, video) {
+  button.onpointerenter = button.onfocus = () => video.play().catch(() => {});
+  button.onpointerleave = button.onblur = () => video.pause();
+}
+
 async function watch(id) {
   job = id;
   history.replaceState(null, "", `#${id}`);
@@ -120,9 +130,12 @@ $("stop").onclick = $("remove").onclick = remove;
   limits = await (await fetch("/api/about")).json();
   $("limits").textContent = `up to ${limits.upload_mb} MB, photos up to ${limits.megapixels} megapixels, clips up to ${limits.clip_s} seconds`;
   $("about").textContent = `monobody ${limits.version}, model ${limits.model}. What you send stays on this server and is removed after ${limits.keep_minutes} minutes.`;
-  for (const [name, told] of Object.entries(limits.examples))
-    $("examples").append(make("button", { type: "button", onclick: () => take(name) },
-      make("img", { src: `/examples/${name}.jpg`, alt: "" }), `Example: ${told}`));
+  for (const { name, about, kind, url } of limits.examples) {
+    const shown = kind === "clip" ? firstFrame(url) : make("img", { src: url, alt: "" });
+    const button = make("button", { type: "button", onclick: () => take(name) }, shown, `Example: ${about}`);
+    if (kind === "clip") playWhilePointedAt(button, shown);
+    $("examples").append(button);
+  }
   const id = location.hash.slice(1);
   if (/^[0-9a-f]{32}$/.test(id)) { begin(); watch(id); }
 })();
