@@ -28,6 +28,7 @@ from monobody.models.decode import decode
 from monobody.models.detectors import NAMES, Detector, build_detector
 from monobody.models.pose_graph import PoseGraphCritic
 from monobody.train.hypotheses_recipes import STAGE_2
+from monobody.train.hypotheses_settings import HypothesesSettings
 from monobody.train.hypotheses_task import HypothesesTask
 
 ROUNDS = 3
@@ -90,7 +91,8 @@ def peaked(count: int, detector: Detector) -> Tensor:
 def training_step(name: str) -> None:
     """Print a whole training step against the bare network's, and the memory of a process that makes them."""
     detector = build_detector(name).train()
-    task = HypothesesTask(detector, lambda *_: iter(()), lambda _: {}, weights=STAGE_2)  # pyright: ignore[reportArgumentType]
+    settings = HypothesesSettings(weights=STAGE_2)
+    task = HypothesesTask(detector, lambda *_: iter(()), lambda _: {}, settings)  # pyright: ignore[reportArgumentType]
     rows = rows_for(detector)
     images = rows["images"].float() / 255
     network = [parameter for parameter in detector.parameters() if parameter.requires_grad]

@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from monobody.body.bones import usual_bones_m
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
 from monobody.evaluate.hypotheses_ablation import load_detector
@@ -43,16 +42,13 @@ def main() -> None:
     settings = recipe.hypotheses
     assert settings is not None
     body = Body.load()
-    joints, usual_m = JointBody.from_body(body, SETS), usual_bones_m(body)
-    assert len(usual_m) == detector.joints
+    joints = JointBody.from_body(body, SETS)
     task = HypothesesTask(
         detector.train(),
         stream(recipe, options.data, detector.input_size, masks=True),
         lambda _: Findings(numbers={}),
+        settings,
         labels=lambda rows: people_labels(rows, joints, depth_range=detector.depth_range),
-        weights=settings.weights,
-        rate=settings.rate,
-        mask_size=settings.mask_size,
     )
     batches = task.batches(0, process=0, processes=1)
     for batch in islice(batches, options.steps):

@@ -21,6 +21,7 @@ from monobody.models.released_decoding import released_joints
 from monobody.models.skeleton_mask import Limbs
 from monobody.models.storage import load_weights, read_card
 from monobody.train.hypotheses_recipes import STAGE_2
+from monobody.train.hypotheses_settings import HypothesesSettings
 from monobody.train.hypotheses_task import HypothesesTask
 from monobody.train.hypotheses_terms import PUBLISHED, HypothesesWeights, dense_losses, mask_losses
 from monobody.train.hypotheses_validation import (
@@ -66,9 +67,11 @@ def a_task(weights: HypothesesWeights, *, hypotheses: int = 3) -> HypothesesTask
             yield a_batch()
 
     return HypothesesTask(
-        detector, stream, lambda module: Findings(numbers={}), weights=weights, hypotheses=hypotheses, bare_share=0.0,
-        mask_size=16,
-    )  # fmt: skip
+        detector,
+        stream,
+        lambda module: Findings(numbers={}),
+        HypothesesSettings(weights=weights, hypotheses=hypotheses, bare_share=0.0, mask_size=16),
+    )
 
 
 def touched(module: nn.Module) -> bool:

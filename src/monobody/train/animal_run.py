@@ -57,14 +57,7 @@ def train_animals(recipe: Recipe, data: Path | None, out: Path, *, resume: bool,
         detector,
         batches,
         validation,
-        weights=settings.weights,
-        hypotheses=settings.hypotheses,
-        rate=settings.rate,
-        critic_rate=settings.critic_rate,
-        bare_share=settings.bare_share,
-        mask_size=settings.mask_size,
-        geodesic=settings.geodesic,
-        grow_after=settings.grow_after,
+        settings,
     )
     state = fit(task, recipe.plan, out, resume=resume, settings=asdict(recipe) | {"body": body.digest})
     if is_main():

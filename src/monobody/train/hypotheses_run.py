@@ -64,15 +64,8 @@ def train_hypotheses(
         detector,
         stream(recipe, data, detector.input_size, shape_space=shape_space, masks=True),
         validation,
+        settings,
         labels=lambda rows: people_labels(rows, joints.to(rows["images"].device), depth_range=detector.depth_range),
-        weights=settings.weights,
-        hypotheses=settings.hypotheses,
-        rate=settings.rate,
-        critic_rate=settings.critic_rate,
-        bare_share=settings.bare_share,
-        mask_size=settings.mask_size,
-        geodesic=settings.geodesic,
-        grow_after=settings.grow_after,
     )
     state = fit(task, recipe.plan, out, resume=resume, settings=asdict(recipe) | {"body": body.digest})
     if is_main():

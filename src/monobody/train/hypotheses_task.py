@@ -18,8 +18,8 @@ from monobody.models.pose_graph import PoseGraphCritic
 from monobody.models.released_decoding import released_joints
 from monobody.models.skeleton_mask import Limbs
 from monobody.train.hmr_task import BatchStream, as_input
+from monobody.train.hypotheses_settings import HypothesesSettings
 from monobody.train.hypotheses_terms import (
-    HypothesesWeights,
     adversarial_losses,
     build_losses,
     dense_losses,
@@ -39,16 +39,9 @@ class HypothesesTask:
     Args:
         detector: the network.
         stream: batches of rows.
-        labels: what the rows say; as they are where left out.
         validate: what is measured now and then.
-        weights: of the losses.
-        hypotheses: depths of each joint; 1 takes the expected depth, the single-hypothesis variant.
-        rate: learning rate of detector and physique network.
-        critic_rate: learning rate of the critic.
-        bare_share: how many of the rows that have a mask are seen before black, as the released code sees all.
-        mask_size: side of the masks that skeletons are compared with, in pixels.
-        geodesic: whether pixels of masks weigh by how far they are from the person's middle.
-        grow_after: batches after which crops are seen at full size; until then at half of it, four times as fast.
+        settings: losses, rates, and how rows are looked at.
+        labels: what the rows say; as they are where left out.
     """
 
     def __init__(
@@ -56,56 +49,48 @@ class HypothesesTask:
         detector: Detector,
         stream: BatchStream,
         validate: Callable[[nn.Module], Findings],
+        settings: HypothesesSettings,
         *,
         labels: Labels = dict,
-        weights: HypothesesWeights,
-        hypotheses: int = 3,
-        rate: float = 1e-3,
-        critic_rate: float = 2e-4,
-        bare_share: float = 0.3,
-        mask_size: int = 64,
-        geodesic: bool = False,
-        grow_after: int = 0,
     ) -> None:
         self.detector, self.stream, self.labels, self._validate = detector, stream, labels, validate
-        self.weights, self.hypotheses, self.bare_share, self.grow_after = weights, hypotheses, bare_share, grow_after
-        self.mask_size = mask_size
-        self.geodesic = GeodesicWeights(released=weights.released) if geodesic else None
+        self.settings, weights = settings, settings.weights
+        self.geodesic = GeodesicWeights(released=weights.released) if settings.geodesic else None
         self.modules: dict[str, nn.Module] = {"detector": detector}
         self.limbs: Limbs | None = None
         if weights.looks_at_masks:
             self.modules["physique"], self.limbs = Physique(), Limbs.of(detector.joint_set)
         learning = [parameter for module in self.modules.values() for parameter in module.parameters()]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "detector": torch.optim.Adam([p for p in learning if p.requires_grad], lr=rate, betas=(0.5, 0.999))
+            "detector": _adam([p for p in learning if p.requires_grad], settings.rate)
         }
         self.critic: PoseGraphCritic | None = None
         if weights.adversarial > 0:
             self.critic = PoseGraphCritic(detector.joint_set)
             self.modules["critic"] = self.critic
-            self.optimisers["critic"] = torch.optim.Adam(self.critic.parameters(), lr=critic_rate, betas=(0.5, 0.999))
+            self.optimisers["critic"] = _adam(list(self.critic.parameters()), settings.critic_rate)
 
     def batches(self, first: int, *, process: int, processes: int) -> Iterator[Batch]:
         for number, rows in enumerate(self.stream(first, process, processes), first):
-            yield rows | {"small": torch.tensor(number < self.grow_after)}
+            yield rows | {"small": torch.tensor(number < self.settings.grow_after)}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        weights, small = self.weights, bool(batch["small"])
+        weights, hypotheses, small = self.settings.weights, self.settings.hypotheses, bool(batch["small"])
         labels = self.labels(batch)
         pairs, depth_range = labels["has_joints"], self.detector.depth_range
         # Rows with joints are the rendered ones, the others are photos.
         photos = 1 - pairs
         said = marginals(self.detector(self._seen(labels, small=small)))
         if weights.released:
-            joints, found = released_joints(said, modes=self.hypotheses, depth_range=depth_range)
+            joints, found = released_joints(said, modes=hypotheses, depth_range=depth_range)
         else:
-            where, found = joints_of(said, modes=self.hypotheses, depth_range=depth_range)
+            where, found = joints_of(said, modes=hypotheses, depth_range=depth_range)
             joints = joint_wise(where, found)
         there = usable_hypotheses(found)
         terms: Batch = {}
         if weights.plane > 0 or weights.depth > 0:
             dense = dense_losses(said, labels, depth_range=depth_range)
-            terms |= dense if self.hypotheses > 1 else {"plane": dense["plane"]}
+            terms |= dense if hypotheses > 1 else {"plane": dense["plane"]}
         if weights.pairs > 0:
             terms["pairs"] = pair_loss(joints, there, labels, weights)
         if self.limbs is not None:
@@ -116,7 +101,7 @@ class HypothesesTask:
                 labels,
                 self.limbs,
                 physique,
-                size=self.mask_size,
+                size=self.settings.mask_size,
                 released=weights.released,
                 geodesic=self.geodesic,
             )
@@ -132,10 +117,14 @@ class HypothesesTask:
     def _seen(self, labels: Mapping[str, Tensor], *, small: bool) -> Float[Tensor, "b 3 s s"]:
         """Return what the detector looks at: some people before black, so that masks serve but are not needed."""
         images = as_input(labels["images"])
-        bare = (torch.rand(len(images)) < self.bare_share).to(images.device) & (labels["has_mask"] > 0)
+        bare = (torch.rand(len(images)) < self.settings.bare_share).to(images.device) & (labels["has_mask"] > 0)
         kept = torch.where(bare[:, None, None], labels["mask"].float() / 255, 1.0)
         images = images * kept[:, None]
         return nn.functional.avg_pool2d(images, 2) if small else images
 
     def validate(self) -> Findings:
         return self._validate(self.detector)
+
+
+def _adam(learning: list[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+    return torch.optim.Adam(learning, lr=rate, betas=(0.5, 0.999))
