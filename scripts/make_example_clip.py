@@ -34,16 +34,16 @@ def main() -> None:
 
 def write_small(clip: SyntheticClip, path: Path, fps: int, crf: int) -> None:
     """Write a clip as H.264, as small as x264 can; on one thread, so that it comes out the same again."""
-    with atomic_write(path, suffix=".mp4") as temporary:
-        with av.open(str(temporary), "w", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
-            stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "veryslow"})
-            stream.width, stream.height, stream.pix_fmt = clip.width_px, clip.height_px, "yuv420p"
-            stream.codec_context.thread_count = 1
-            for number, rgb in enumerate(clip.pictures()):
-                frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-                frame.pts, frame.time_base = number, Fraction(1, fps)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode())
+    flags = {"movflags": "+faststart", "fflags": "+bitexact"}
+    with atomic_write(path, suffix=".mp4") as temporary, av.open(str(temporary), "w", options=flags) as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "veryslow"})
+        stream.width, stream.height, stream.pix_fmt = clip.width_px, clip.height_px, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for number, rgb in enumerate(clip.pictures()):
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
 
 
 if __name__ == "__main__":

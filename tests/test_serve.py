@@ -156,7 +156,8 @@ def test_uploads_that_are_refused_leave_nothing(
 @pytest.mark.parametrize(
     "path",
     ["/api/jobs/../../etc/passwd", "/api/jobs/" + "0" * 32, "/api/jobs/%2e%2e/files/x", "/static/..%2fserver.py",
-     "/static/viewer.html", "/examples/..%2f..%2fassets.jpg", "/examples/none.jpg", "/examples/one.mp4", "/examples/one", "/docs", "/redoc"],
+     "/static/viewer.html", "/examples/..%2f..%2fassets.jpg", "/examples/none.jpg",
+     "/examples/one.mp4", "/examples/one", "/docs", "/redoc"],
 )  # fmt: skip
 def test_paths_that_lead_nowhere(server: Server, path: str) -> None:
     assert server.client.get(path).status_code in (404, 422)

@@ -2,7 +2,6 @@
 
 from importlib.resources import files
 
-
 EXAMPLES = {"one": "one.jpg", "group": "group.jpg", "crossing": "crossing.mp4"}
 """The examples' files; ``scripts/make_example_clip.py`` makes the clip."""
 
