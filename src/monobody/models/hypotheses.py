@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from monobody.models.backbone import ResNet
@@ -146,13 +146,17 @@ def places(plane: Float[Tensor, "b k h w"], *, window: int | None = None) -> Flo
     """
     height, width = plane.shape[-2:]
     if window is not None:
-        likeliest = plane.flatten(2).argmax(2)
-        row, column = likeliest // width, likeliest % width
-        rows, columns = torch.arange(height, device=plane.device), torch.arange(width, device=plane.device)
-        near = ((rows - row[..., None]).abs() <= window)[..., :, None]
-        near = near & ((columns - column[..., None]).abs() <= window)[..., None, :]
-        plane = plane * near
+        plane = plane * about_peak(plane, window)
         plane = plane / plane.sum((2, 3), keepdim=True).clamp_min(torch.finfo(plane.dtype).tiny)
     x = (plane.sum(2) * centres(width, like=plane)).sum(2)
     y = (plane.sum(3) * centres(height, like=plane)).sum(2)
     return torch.stack([x, y], dim=2)
+
+
+def about_peak(plane: Float[Tensor, "b k h w"], reach: int) -> Bool[Tensor, "b k h w"]:
+    """Return which cells are within so many rows and columns of the most probable one."""
+    height, width = plane.shape[-2:]
+    likeliest = plane.flatten(2).argmax(2)[..., None]
+    rows = (torch.arange(height, device=plane.device) - likeliest // width).abs() <= reach
+    columns = (torch.arange(width, device=plane.device) - likeliest % width).abs() <= reach
+    return rows[..., :, None] & columns[..., None, :]

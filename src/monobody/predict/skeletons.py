@@ -26,7 +26,7 @@ from monobody.hypothesis import Kept
 from monobody.models.decode import decode_marginals
 from monobody.models.depth_ways import MOST
 from monobody.models.detectors import Detector
-from monobody.models.hypotheses import marginals
+from monobody.models.hypotheses import about_peak, marginals
 from monobody.models.whole_poses import bone_size
 from monobody.predict.detection import Detection
 from monobody.predict.estimate import Seen
@@ -39,7 +39,7 @@ UNIT_M = (0.1, 10.0)
 NEAREST = 0.1
 """No joint is nearer to the camera than this share of its person's distance."""
 CLEAR = 0.05
-"""A joint is clear where the cells about the likeliest one hold at least this share of the probability."""
+"""A joint is clear where the cells within a 32nd of the crop about the likeliest hold this share of the probability."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,7 +144,8 @@ class SkeletonEstimator:
                 read = decode_marginals(
                     said, usual_m, joint_set=self.joint_set, depth_range=self.network.depth_range, poses=MOST
                 )
-                clear = (_about_peak(said.plane) >= CLEAR).float().mean(1)
+                seen = (said.plane * about_peak(said.plane, max(round(said.plane.shape[-1] / 32), 1))).sum((2, 3))
+                clear = (seen >= CLEAR).float().mean(1)
                 parts.append((read.whole.cpu(), read.weight.cpu(), clear.cpu()))
         joints, weight, clear = (torch.cat(each) for each in zip(*parts, strict=True))
         return Found(joints=joints, weight=weight, clear=clear)
@@ -202,13 +203,3 @@ def _chosen(
     there = int((weight > 0).sum())
     count = there if kept == "all" else 1 if kept == "best" else min(kept, there)
     return joints[:count], weight[:count]
-
-
-def _about_peak(plane: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k"]:
-    """Return how much of the probability lies about each joint's likeliest cell, within a 32nd of the crop."""
-    height, width = plane.shape[-2:]
-    reach = max(round(width / 32), 1)
-    peak = plane.flatten(2).argmax(2)
-    rows = (torch.arange(height, device=plane.device) - (peak // width)[..., None]).abs() <= reach
-    columns = (torch.arange(width, device=plane.device) - (peak % width)[..., None]).abs() <= reach
-    return (plane * rows[..., :, None] * columns[..., None, :]).sum((2, 3))
