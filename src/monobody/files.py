@@ -10,6 +10,13 @@ from pathlib import Path
 from monobody.errors import UserError
 
 
+def make_public(made: Path) -> None:
+    """Give a file of `mkstemp`, which is private, the permissions that any new file of the user would have."""
+    umask = os.umask(0)
+    os.umask(umask)
+    made.chmod(0o666 & ~umask)
+
+
 @contextmanager
 def atomic_write(path: str | Path, suffix: str = "") -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place when the block ends without an exception.
@@ -28,10 +35,7 @@ def atomic_write(path: str | Path, suffix: str = "") -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        # mkstemp makes private files; a result should have the permissions any new file of the user would have.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        make_public(temporary)
         temporary.replace(target)
     except OSError as error:
         raise UserError(

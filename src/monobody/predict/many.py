@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from monobody.errors import UserError
+from monobody.files import make_public
 from monobody.hypothesis import Kept
 from monobody.predict.batch import OUTPUTS, save
 from monobody.predict.gather import Task
@@ -285,9 +286,7 @@ def _temporary_tar(out: Path) -> Path:
     except OSError as error:
         raise UserError(f"Cannot write into {out}: {error.strerror or error}. Free space and run again.") from error
     os.close(handle)
-    umask = os.umask(0)
-    os.umask(umask)
-    Path(name).chmod(0o666 & ~umask)
+    make_public(Path(name))
     return Path(name)
 
 
