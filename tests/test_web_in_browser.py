@@ -197,7 +197,7 @@ def test_the_example_clip_becomes_a_film(browser: Any, served_at: tuple[str, sub
         page.locator("#result").wait_for()
         assert page.locator("#found").inner_text() == "1 person found"
         assert page.locator("#overlay-title").inner_text() == "On the clip"
-        until(page, "document.querySelector('#overlay video').readyState >= 1")
+        until(page, "document.querySelector('#overlay video').readyState >= 2")  # Shows its first frame.
         assert page.evaluate("document.querySelector('#overlay video').duration") == pytest.approx(3.0, abs=0.1)
         viewer = page.frame_locator("#viewer")
         viewer.locator("body[data-ready]").wait_for()

@@ -97,7 +97,7 @@ function show(state) {
   const still = by("overlay.jpg"), film = by("overlay.mp4");
   $("overlay-title").textContent = `On the ${state.kind}`;
   $("overlay-title").hidden = !still && !film;
-  $("overlay").replaceChildren(...(film ? [make("video", { src: film.url, controls: true, muted: true, loop: true, playsInline: true })]
+  $("overlay").replaceChildren(...(film ? [Object.assign(firstFrame(film.url), { controls: true, tabIndex: 0 })]
     : still ? [make("img", { src: still.url, alt: "What was found, drawn over the photo" })] : []));
   $("kept").textContent = `Otherwise they go after ${limits.keep_minutes} minutes.`;
   $("result").hidden = false;
@@ -132,7 +132,7 @@ $("stop").onclick = $("remove").onclick = remove;
   $("about").textContent = `monobody ${limits.version}, model ${limits.model}. What you send stays on this server and is removed after ${limits.keep_minutes} minutes.`;
   for (const { name, about, kind, url } of limits.examples) {
     const shown = kind === "clip" ? firstFrame(url) : make("img", { src: url, alt: "" });
-    const button = make("button", { type: "button", onclick: () => take(name) }, shown, `Example: ${about}`);
+    const button = make("button", { type: "button", onclick: () => { shown.pause?.(); take(name); } }, shown, `Example: ${about}`);
     if (kind === "clip") playWhilePointedAt(button, shown);
     $("examples").append(button);
   }
