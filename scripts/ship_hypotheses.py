@@ -1,6 +1,7 @@
 """Put a trained detector of several hypotheses into the package: stored small, measured, with its card.
 
     python scripts/ship_hypotheses.py runs/photos/weights.safetensors --data DATA [--int8]
+    python scripts/ship_hypotheses.py runs/small/weights.safetensors --data DATA --json FILE    # measured, not shipped
 
 Measured on the 500 shipped rendered people in their true regions, and in 2D on LSP Extended's validation photos, as
 `monobody evaluate hypotheses` measures (`evaluate/hypotheses_ablation.py` says what each number is). The numbers, what
@@ -52,10 +53,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with lsp_extended/")
     parser.add_argument("--recipe", help="how the weights came about, where that was more than one recipe")
     parser.add_argument("--int8", action="store_true", help="8-bit integers; half precision otherwise")
+    parser.add_argument("--json", type=Path, help="write what is measured here, and ship nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)
     card: dict[str, Any] = {k: v for k, v in read_card(options.weights).items() if k != "validation"}
     card |= {"recipe": options.recipe} if options.recipe else {}
+    if options.json is not None:
+        known = {name: card[name] for name in ("model", "recipe", "size", "bins", "data", "steps", "minutes")}
+        report = known | {"commit": this_commit(), "measured": rounded(measured(options.weights, options.data))}
+        with atomic_write(options.json) as temporary:
+            temporary.write_text(json.dumps(report, indent=1) + "\n")
+        print(json.dumps(report, indent=1))
+        return
     detector, _ = load_detector(options.weights)
     detector.input_size = card["size"]
     target = WEIGHTS / f"{card['model']}.safetensors"
