@@ -6,13 +6,15 @@ An oracle that chooses among several depths gains from their being apart, whatev
 of the picture but the mean:
 
 - joint by joint: every joint's expected depth, and the same moved nearer and farther by one distance for all joints and
-  people, the distance that serves it best on these very people;
+  people; or by so many times what the joint's expected depth is off on rendered training people, so that wrists move
+  farther than hips. The distance, or the factor, is the one that serves best on these very people. The second needs
+  ``--data``;
 - whole poses: the mean, and the same moved to either side along the two directions in which the errors of the mean vary
   most on rendered training people, again by what serves it best on these very people. With ``--data`` alone.
 
 What a detector's own hypotheses gain beyond that, they know. Both readings of `models/decode.py` are measured, on the
-500 shipped rendered people in their true regions. With ``--data`` it also says how well `models/depth_ways.py` foresees
-which depths go wrong together.
+500 shipped rendered people in their true regions. It also says how calibrated depths are on these people, how well
+`models/depth_ways.py` foresees which go wrong together, and how often which of the five whole poses is the nearest.
 """
 
 import argparse
@@ -39,7 +41,7 @@ from monobody.models.hypotheses import marginals
 from monobody.train.hmr_task import as_input
 from monobody.train.hypotheses_validation import CROPS_AT_ONCE, Answers, answers_of, numbers_of
 
-STEPS = (0.6, 0.8, 1.0, 1.2, 1.4)
+STEPS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4)
 """In standard deviations."""
 
 
@@ -71,23 +73,35 @@ def asked(name: str, data: Path | None) -> dict[str, Any]:
     }
     own["the mean alone"] = Answers(joint_wise=mean, whole=mean, weight=torch.ones(len(mean), 1))
     joints = own | {f"the mean, and {distance:g} nearer and farther": beside(mean, distance) for distance in DISTANCES}
-    report: dict[str, Any] = {"joints": measured(f"{name}: best of 3 depths, a joint", "best_joints", ruler, joints)}
     whole = dict(own)
     if data is not None:
         labelled, truth = ruler.labelled()
         guess = answers_of(detector, labelled["images"], usual_m, hypotheses=1).joint_wise[:, 0]
-        spread, directions = _main_directions(truth.cube[..., 2] - guess[..., 2])
+        off = truth.cube[..., 2] - guess[..., 2]
+        spread, directions = _main_directions(off)
         for step in STEPS:
-            offsets = torch.zeros(5, mean.shape[2], 3)
-            for number in (0, 1):
-                way = step * spread[number] * directions[number]
-                offsets[1 + 2 * number, :, 2], offsets[2 + 2 * number, :, 2] = way, -way
-            poses = mean + offsets
+            joints[f"the mean, and {step:g} of each joint's own deviation"] = beside(mean, step * off.std(0))
+            ways = [step * spread[number] * directions[number] for number in (0, 1)]
+            poses = torch.cat([mean, *(beside(mean, way).joint_wise[:, 1:] for way in ways)], dim=1)
             moved = Answers(joint_wise=poses, whole=poses, weight=torch.full(poses.shape[:2], 1 / 5))
             whole[f"the mean, and {step:g} deviations to either side of it"] = moved
-        report |= foreseen(detector, labelled["images"], truth.cube[..., 2], usual_m)
-    report["whole"] = measured(f"{name}: best of 5 whole poses", "best_whole", ruler, whole)
-    return report
+    return {
+        "joints": measured(f"{name}: best of 3 depths, a joint", "best_joints", ruler, joints),
+        "whole": measured(f"{name}: best of 5 whole poses", "best_whole", ruler, whole),
+        **foreseen(detector, images, ruler.truth.cube[..., 2], usual_m),
+        **nearest(own["its own, shares"], ruler),
+    }
+
+
+def nearest(answers: Answers, ruler: Ruler) -> dict[str, list[float]]:
+    """Return how often each whole pose is the nearest to the truth, about the root, and what it weighs."""
+    root = SKELETONS["xas18"].parents.index(-1)
+    about, true = (poses - poses[..., root : root + 1, :] for poses in (answers.whole, ruler.truth.cube[:, None]))
+    best = (about - true).norm(dim=-1).mean(-1).argmin(1)
+    often = (torch.bincount(best, minlength=about.shape[1]) / len(best)).tolist()
+    weight = answers.weight.mean(0).tolist()
+    print(f"\nthe nearest: {[round(share, 2) for share in often]}, weights {[round(share, 2) for share in weight]}")
+    return {"how_often_nearest": often, "weights": weight}
 
 
 def measured(title: str, choice: str, ruler: Ruler, rows: Mapping[str, Answers]) -> dict[str, dict[str, float]]:
@@ -114,7 +128,7 @@ def foreseen(
     apart = ~np.eye(len(expected), dtype=bool)
     agreement = float(np.corrcoef(np.corrcoef(scores.T)[apart], expected[apart])[0, 1])
     print(
-        f"\nDepth errors of {len(scores)} training people, as normal scores of their own distributions: standard "
+        f"\nDepth errors of {len(scores)} people, as normal scores of their own distributions: standard "
         f"deviation {scores.std():.2f}; correlations as foreseen by the bones to {agreement:.2f}"
     )
     return {"normal_scores_deviation": float(scores.std()), "correlations_foreseen": agreement}

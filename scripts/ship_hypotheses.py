@@ -5,9 +5,8 @@
 
 Measured on the 500 shipped rendered people in their true regions, and in 2D on LSP Extended's validation photos, as
 `monobody evaluate hypotheses` measures (`evaluate/hypotheses_ablation.py` says what each number is). The numbers, what
-storage does to them, the commit, and the file's digest in SHA256SUMS. Storage is judged by errors and not by how far
-poses move: where two depths are as probable, the last bit decides between them. Weights that measure worse than those
-before are not written.
+storage does to them, the commit, and the file's digest in SHA256SUMS. Storage is judged by errors. Weights that measure
+worse than those before are not written.
 """
 
 import argparse

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from monobody.body.kinematics import JointBody
 from monobody.body.model import Body
+from monobody.evaluate.ablation import this_commit
 from monobody.evaluate.hypotheses_ablation import load_detector
 from monobody.files import atomic_write
 from monobody.train.hypotheses_labels import SETS, people_labels
@@ -75,8 +76,10 @@ def main() -> None:
         print(f"| {name} | {row['length']:.3f} | {row['of_all']:.1f} | {row['of_mean']:.1f} |")
     if options.out is not None:
         with atomic_write(options.out) as temporary:
-            report = {"command": "python scripts/which_losses_pull.py WEIGHTS --data DATA", "steps": options.steps}
-            temporary.write_text(json.dumps(report | {"batches": BATCHES, "rows": rows}, indent=1) + "\n")
+            report = {"command": "python scripts/which_losses_pull.py WEIGHTS --data DATA", "commit": this_commit()}
+            temporary.write_text(
+                json.dumps(report | {"steps": options.steps, "batches": BATCHES, "rows": rows}, indent=1) + "\n"
+            )
 
 
 def _measured(each: Tensor, whole: Tensor) -> dict[str, float]:

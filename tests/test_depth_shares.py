@@ -33,8 +33,10 @@ def test_shares_of_a_level_distribution_are_thirds() -> None:
     torch.testing.assert_close(found.depth[0, :, 0], torch.tensor([0.0, -2 / 3, 2 / 3]), atol=1e-6, rtol=0)
     torch.testing.assert_close(found.probability, torch.full((1, 3, 2), 1 / 3))
     assert found.valid.all()
-    scaled = depth_shares(torch.full((1, 1, SLICES), 1 / SLICES), count=2, depth_range=1.5)
-    assert sorted(scaled.depth[0, :, 0].tolist()) == pytest.approx([-0.75, 0.75])
+    two = depth_shares(torch.full((1, 1, SLICES), 1 / SLICES), count=2).depth[0, :, 0]
+    assert two[0].abs() < 1e-6 < two[1].abs()
+    scaled = depth_shares(torch.full((1, 1, SLICES), 1 / SLICES), count=1, depth_range=1.5)
+    assert scaled.depth[0, :, 0].tolist() == pytest.approx([0.0], abs=1e-6)
 
 
 def test_of_two_peaks_the_likelier_has_the_middle_and_the_other_is_found() -> None:
@@ -112,7 +114,8 @@ def test_ways_are_the_middle_and_a_step_to_either_side_and_weigh_what_they_stand
     np.testing.assert_allclose(ways.level[3] + ways.level[4], 1)
     assert ways.weight.sum() == pytest.approx(1)
     assert ways.weight.argmax() == 0
-    assert ways.weight[1] == pytest.approx(ways.weight[2], abs=0.02)
+    assert ways.weight[1] == ways.weight[2]
+    assert ways.weight[3] == ways.weight[4]
     assert ways.weight[1] > ways.weight[3]
     # No joint goes farther than so many of its own standard deviations; the neck nearly does.
     farthest = torch.special.ndtri(torch.from_numpy(ways.level)).abs().max()
@@ -148,6 +151,14 @@ def test_where_depths_are_certain_there_is_one_pose_and_the_rest_repeat_it() -> 
     assert (weight[1, :MOST] > 0).all()
     assert weight[1, MOST:].tolist() == [0.0, 0.0]
     torch.testing.assert_close(poses[1, 5:], poses[1, :1].expand(2, -1, -1))
+
+
+def test_one_unsure_wrist_is_enough_for_other_poses() -> None:
+    spread = torch.full((1, 18), 0.005)
+    spread[0, XAS.joints.index("left_wrist")] = 0.3
+    poses, weight = poses_along_ways(torch.zeros(1, 18, 2), normal(torch.zeros(1, 18), spread), xas_ways(), count=MOST)
+    assert (weight[0] > 0).sum() >= 3
+    assert (poses[0, 1] - poses[0, 0]).abs().amax() > 0.2
 
 
 def test_both_readings_are_to_be_had_and_one_depth_is_the_mean() -> None:

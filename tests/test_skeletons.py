@@ -151,7 +151,7 @@ def test_a_wrist_of_two_depths_gives_two_hypotheses(scene: Scene) -> None:
     # The blobs that were painted are 4 cm wide, and nothing else moves by more than its own blob.
     assert np.delete(apart[flipped], WRIST).max() < 0.1
     assert others[flipped].joints_cam_m[SET][WRIST, 2] > first.joints_cam_m[SET][WRIST, 2]
-    assert first.weight > 1.2 * others[flipped].weight
+    assert [one.weight for one in (first, *others)] == sorted((one.weight for one in (first, *others)), reverse=True)
     np.testing.assert_allclose(first.joints_px[SET], others[flipped].joints_px[SET], atol=0.01)
     assert found.people[0].best is first
     best, _ = ask(painted(points, also={WRIST: (other, 0.3)}), scene, crop, kept="best")
@@ -235,7 +235,7 @@ def test_the_api_gives_what_is_asked_for(untrained: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 255, (90, 70, 3)).astype(np.uint8)
     model = load(untrained, body=shipped_body())
     scene = model(pixels, detector=find)
-    assert 1 < len(scene.people[0].hypotheses) <= 10
+    assert len(scene.people[0].hypotheses) == 5
     assert any("cannot tell" in note for note in scene.notes)
     assert set(scene.people[0].joints_cam_m) == {SET}
     assert len(model.asked(2)(pixels, detector=find).people[0].hypotheses) == 2

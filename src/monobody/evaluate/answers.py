@@ -40,8 +40,8 @@ LOT = 256
 """People between two writes: as much work as an interruption can cost."""
 BOX_MARGIN = 0.1
 SECONDS_BETWEEN_LINES = 30.0
-HYPOTHESES = 3
-"""So many are measured of models that give several: what X as Supervision has."""
+HYPOTHESES = 5
+"""So many whole poses are measured of models that give several: all that X as Supervision's detectors do."""
 WEAK_DIAGONALS = 50.0
 """Focal length, in diagonals of the picture, of a pinhole that stands for a weak-perspective camera."""
 

@@ -6,14 +6,14 @@ one first stage on rendered pairs, and learn from what they are about (`evaluate
 Extended's validation photos in the regions that their clicked joints give.
 
 Four choices of a pose (`train/hypotheses_validation.py`): `confident` and `whole` need no truth; `best_whole` asks an
-oracle which of 5 whole poses is best, `best_joints` which of 3 depths is, joint by joint. Each with and without
-left-right repair, joint by joint or by bodies, which looks at the truth as well. Scale and the root's depth are true
-in all: the paper's protocol. Two measures are no rows of the method: `fixed_joints`, what the same oracle makes of the
-mean and one distance to either side of it, the same for everybody, which knows nothing of where other depths are; and
+oracle which of 5 whole poses is best, `best_joints` which of 3 depths is, joint by joint. Each with and without left-
+right repair, joint by joint or by bodies, which looks at the truth as well. Scale and the root's depth are true in all:
+the paper's protocol. Two measures are no rows of the method: `fixed_joints`, what the same oracle makes of the mean and
+one distance to either side of it, the same for everybody, which knows nothing of where other depths are; and
 `supervised_linear`, a linear map from the confident pose to the true one, fitted to labelled rendered people (the
-"supervised post-processing" of this literature). `modes_*` are the same hypotheses as the paper reads them
-(`models/decode.py`). Of photos there is no truth in 3D; two measures need none: how far left bones are from as long as
-right ones, and bones from a body's proportions.
+"supervised post-processing" of this literature). `modes_*` are the same network's modes (`models/decode.py`). Of photos
+there is no truth in 3D; two measures need none: how far left bones are from as long as right ones, and bones from a
+body's proportions.
 """
 
 import json
@@ -220,16 +220,16 @@ class Ruler:
         return {name: float(errors.mean()) for name, errors in self.truth.errors(mean).items()}
 
 
-def beside(mean: Float[Tensor, "b 1 k 3"], distance: float) -> Answers:
-    """Return the mean, and the mean moved nearer and farther, in halves of the crop."""
+def beside(mean: Float[Tensor, "b 1 k 3"], distance: float | Float[Tensor, " k"]) -> Answers:
+    """Return the mean, and the mean moved farther and nearer, in halves of the crop; by joint, where that is said."""
     offsets = torch.zeros(3, mean.shape[2], 3)
-    offsets[1:, :, 2] = torch.tensor([distance, -distance])[:, None]
+    offsets[1, :, 2], offsets[2, :, 2] = distance, -distance
     poses = mean + offsets
     return Answers(joint_wise=poses, whole=poses, weight=torch.full(poses.shape[:2], 1 / 3))
 
 
 def build_numbers(poses: Float[Tensor, "b k 3"], usual_m: Float[Tensor, " k"]) -> dict[str, float]:
-    """Return by how much left bones differ from right ones, and bones from a body's, on average, in per cent."""
+    """Return by how much left bones differ from right ones, and bones from a body's: 100 mean |log ratio|."""
     skeleton = SKELETONS["xas18"]
     moving = [joint for joint, parent in enumerate(skeleton.parents) if parent >= 0]
     ends = poses[:, [skeleton.parents[joint] for joint in moving]]

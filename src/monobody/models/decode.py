@@ -5,8 +5,8 @@ x and y are the same in all hypotheses, depth differs. There are two readings of
 - `shares`, which is what predictions use: every joint's depths stand for equal shares of its probability
   (`models/depth_shares.py`), and whole poses lie along the ways in which depths go wrong together
   (`models/depth_ways.py`);
-- `modes`, the paper's, which training looks at: the m-th pose has every joint's m-th mode (`models/depth_modes.py`),
-  and whole poses put modes together that belong together (`models/whole_poses.py`).
+- `modes`, the paper's kind in narrower windows, which training looks at: the m-th pose has every joint's m-th mode
+  (`models/depth_modes.py`), and whole poses put modes together that belong together (`models/whole_poses.py`).
 
 docs/results.md compares them.
 
@@ -44,7 +44,7 @@ class Decoded:
     """Of every joint's depths; they add up to 1 over m, and are 0 where there is none."""
     valid: Bool[Tensor, "b m k"]
     whole: Float[Tensor, "b n k 3"]
-    """Whole poses, the most plausible first."""
+    """Whole poses, the heaviest first."""
     weight: Float[Tensor, "b n"]
     """Of the whole poses; they add up to 1, and are 0 where there are fewer than n."""
 
@@ -125,5 +125,5 @@ def place_of(said: Marginals) -> Float[Tensor, "b k 2"]:
 
 
 def joint_wise(where: Float[Tensor, "b k 2"], found: DepthModes) -> Float[Tensor, "b m k 3"]:
-    """Return poses of every joint's m-th mode."""
+    """Return poses of every joint's m-th depth."""
     return torch.cat([where[:, None].expand(-1, found.depth.shape[1], -1, -1), found.depth[..., None]], dim=-1)

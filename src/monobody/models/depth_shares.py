@@ -20,10 +20,11 @@ def depth_shares(probability: Float[Tensor, "b k d"], *, count: int = 3, depth_r
 
     Args:
         probability: of the slices; each joint's add up to 1.
-        count: depths wanted.
+        count: depths wanted; an odd number, of an even one the next odd number's farthest is left out.
         depth_range: half the depth of the volume.
     """
-    levels = sorted(((2 * rank + 1) / (2 * count) for rank in range(count)), key=lambda level: abs(level - 0.5))
+    odd = count | 1
+    levels = sorted(((2 * rank + 1) / (2 * odd) for rank in range(odd)), key=lambda level: abs(level - 0.5))[:count]
     level = torch.tensor(levels, dtype=probability.dtype, device=probability.device)
     depth = depth_at(probability, level[:, None].expand(-1, probability.shape[1]), depth_range=depth_range)
     return DepthModes(

@@ -4,11 +4,11 @@ What a detector says of each joint alone does not tell which depths of two joint
 arm that reaches farther forward than believed takes its hand along. Each bone's depth errs by itself and in proportion
 to its length, and a joint's error is the sum of its bones' from the root on; the bones of a pair that leave the spine
 at one place (hips, shoulders) err in opposite directions, since a trunk turns. The correlation matrix that follows has
-no number that was fitted, and correlates by 0.9 with the one that is measured on rendered people; its largest
-principal directions are the whole trunk leaning, the body turning, the legs. A whole pose takes every joint at
-the level of its own distribution (`models/depth_shares.py`) that a direction names, so that it moves as far as the
-network is unsure of that very joint. Two directions make five poses; with a third the one in the middle would no longer
-be the likeliest.
+no number that was fitted, and correlates by 0.9 with the one that is measured on rendered people. Its largest
+principal directions are the trunk with head and arms leaning to and fro, and one leg coming nearer while the other goes
+farther. A whole pose takes every joint at the level of its own distribution (`models/depth_shares.py`) that a direction
+names, so that it moves as far as the network is unsure of that very joint. Levels and weights are the skeleton's, the
+same for everybody. Two directions make five poses; with a third the one in the middle would no longer be the heaviest.
 
 Shapes: b people, n poses, k joints, d slices.
 """
@@ -26,10 +26,10 @@ from monobody.models.depth_shares import depth_at
 
 MOST = 5
 STEP = 1.4
-"""How far along a direction a pose lies, in its standard deviations: about where few points stand best for a normal
-distribution, and no farther than that the one in the middle is the heaviest."""
-SAME = 0.03
-"""Poses whose depths differ by less on average, in halves of the crop, are one: 3 cm in a crop of two metres."""
+"""How far along a direction a pose lies, in its standard deviations: a little farther than where five points stand best
+for a normal distribution, so that the one in the middle is the heaviest."""
+SAME = 0.1
+"""Poses none of whose depths differ by so much, in halves of the crop, are one: 10 cm in a crop of two metres."""
 _DRAWS = 20_000
 
 
@@ -40,7 +40,7 @@ class Ways:
     level: Float[np.ndarray, "n k"]
     """From 0, the nearest, to 1, the farthest. The first pose has every joint in the middle."""
     weight: Float[np.ndarray, " n"]
-    """How probable it is that the truth is nearest to this pose; adds up to 1."""
+    """How probable it is that the truth is nearest to this pose, were depths to err so; adds up to 1."""
 
 
 def poses_along_ways(
@@ -66,7 +66,7 @@ def poses_along_ways(
     level = torch.from_numpy(ways.level[:count]).to(probability)
     depth = depth_at(probability, level, depth_range=depth_range)
     weight = torch.from_numpy(ways.weight[:count]).to(probability).expand(len(depth), -1)
-    same = (depth - depth[:, :1]).abs().mean(-1) < SAME
+    same = (depth - depth[:, :1]).abs().amax(-1) < SAME
     own = weight.masked_fill(same, 0.0)
     weight = torch.cat([1 - own[:, 1:].sum(1, keepdim=True), own[:, 1:]], dim=1)
     weight, order = weight.sort(dim=1, descending=True, stable=True)
@@ -98,7 +98,11 @@ def ways_of(parents: tuple[int, ...], flip: tuple[int, ...], usual_m: tuple[floa
     drawn = np.random.default_rng(0).standard_normal((_DRAWS, along.shape[1])) @ along.T
     nearest = (np.square(centres).sum(1) - 2 * drawn @ centres.T).argmin(1)
     level = torch.special.ndtr(torch.from_numpy(centres)).numpy()
-    return Ways(level=level, weight=np.bincount(nearest, minlength=len(centres)) / _DRAWS)
+    weight = np.bincount(nearest, minlength=len(centres)) / _DRAWS
+    # The two sides of a direction differ by chance alone.
+    for side in range(1, len(centres) - 1, 2):
+        weight[side : side + 2] = weight[side : side + 2].mean()
+    return Ways(level=level, weight=weight)
 
 
 def errors_together(parents: Sequence[int], flip: Sequence[int], usual_m: Sequence[float]) -> Float[np.ndarray, "k k"]:

@@ -132,7 +132,7 @@ def _published(model: nn.Module) -> dict[str, Tensor]:
     for place, module in model.named_modules():
         published: Callable[[], Mapping[str, Tensor]] | None = getattr(module, "published_state", None)
         if published is not None:
-            found |= {f"{place}.{name}": _halved(tensor) for name, tensor in published().items()}
+            found |= {f"{place}.{name}".lstrip("."): _halved(tensor) for name, tensor in published().items()}
     return found
 
 
