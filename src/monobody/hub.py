@@ -30,6 +30,8 @@ class Model:
 
     name: str
     about: str
+    animals: bool = False
+    """Whether it is about animals: what measures people passes it over."""
 
     @property
     def weights(self) -> Path:
@@ -86,7 +88,7 @@ MODELS = {
         Model(name="xas-small", about="the same on ResNet-18, 256 px crops"),
         Model(name="xas-mini", about="the same on half a ResNet-18, 64 px crops; has seen no joint of a photo"),
         Model(name="xas-blaze", about="the same on the trunk of BlazePose, which has seen 3D labels"),
-        Model(name="xas-animal", about="several skeletons of an animal on four legs; give its --box"),
+        Model(name="xas-animal", about="several skeletons of an animal on four legs; give its --box", animals=True),
         Model(name="mean-pose", about="no network: everybody stands upright; the yardstick"),
     )
 }

@@ -166,7 +166,7 @@ def measured(sets: Sets, device: str, out: Path) -> Iterator[Row]:
     alone = fitted(body, None, settings=UNTIED, model="smplify", terms="Apache-2.0")
     yield from kept("smplify", lambda: _rows("SMPLify, from the mean pose", alone, sets, body))
     for model in MODELS.values():
-        if model.shipped:
+        if model.shipped and not model.animals:
             weights = sha256_of(find_weights(model.name))
             ask = partial(load, model.name, device=device, body=body, hypotheses=HYPOTHESES)
             yield from kept(model.name, lambda ask=ask: _model_rows(ask(), sets, body), weights=weights)
