@@ -108,13 +108,12 @@ def chosen_over_time(cast: Cast, seed: int = 0) -> dict[str, dict[str, float]]:
             for start in generator.choice(frames, frames // 25, replace=False):
                 trust[start : start + round(0.33 / (times_s[1] - times_s[0])), 0] -= 2.5
             weight = np.exp(trust) / np.exp(trust).sum(axis=1, keepdims=True)
-            places = np.tile(clip.translation_m(person)[:, None], (1, 4, 1))
             truth = _joints(real, rest)
             guesses = [_joints(poses[:, h], rest) for h in range(4)]
             errors = np.stack([mpjpe(guess, truth, root=HIPS) for guess in guesses], axis=1)
             ways = {
                 "heaviest of each frame": weight.argmax(axis=1),
-                "likeliest path": likeliest_path(poses, places, weight, times_s),
+                "likeliest path": likeliest_path(np.stack(guesses, axis=1), weight, times_s),
                 "nearest to the truth": errors.argmin(axis=1),
             }
             here = np.arange(frames)

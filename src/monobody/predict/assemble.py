@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 
-from monobody.body.kinematics import JointBody
+from monobody.body.kinematics import JointBody, forward_kinematics
 from monobody.body.model import Body
 from monobody.motion import Hypotheses, Track
 from monobody.predict.journal import Answer, Moment
@@ -67,6 +68,13 @@ class Shapes:
         """Return where the joints of a shape rest."""
         return self._rest + np.einsum("jcb,...b->...jc", self._by_shape, np.asarray(betas, np.float64))
 
+    def posed_m(
+        self, rotations: Float[np.ndarray, "*b 24 3 3"], betas: Float[np.ndarray, "*b 10"]
+    ) -> Float[np.ndarray, "*b 24 3"]:
+        """Return where the joints of a pose are; the pelvis stays where it rests."""
+        turned, rest = (torch.from_numpy(np.asarray(each, np.float64)) for each in (rotations, self.joints_m(betas)))
+        return forward_kinematics(turned, rest, tuple(self._parents.tolist()))[1].numpy()
+
 
 def people_of(moments: Sequence[Moment], body: Body, *, max_gap_s: float = MAX_GAP_S) -> tuple[list[Seen], int]:
     """Return everybody of a clip, by their ids, and how many were left out because they were seen too briefly."""
@@ -98,7 +106,7 @@ def _one(
     rotations = np.array([_padded(a.rotations, most) for _, _, a in rows], np.float64)
     betas = np.array([_padded(a.betas, most) for _, _, a in rows], np.float64)
     pelvis_m = np.array([_padded(a.translation_m, most) for _, _, a in rows]) + shapes.pelvis_m(betas)
-    path = likeliest_path(rotations, pelvis_m, weight, times_s[frames])
+    path = likeliest_path(shapes.posed_m(rotations, betas), weight, times_s[frames])
     here = np.arange(len(rows))
     shape = _median(betas[here, path], score)
     # Somebody taller is as large in the picture from farther away.
