@@ -199,6 +199,7 @@ def _watch(
     for number, shot in enumerate(clip):
         if options.seconds is not None and shot.time_s >= options.seconds:
             break
+        # Frames that an earlier run has seen are only decoded again, which is no measure of the time left.
         if number >= known:
             seen = tracker(shot.rgb, shot.time_s, number)
             people = predictor.people(shot.rgb, [one.detection for one in seen], camera)
@@ -212,9 +213,10 @@ def _watch(
                     unread=tracker.unread,
                 )
             )
-        # Frames that are only decoded again are no measure of the time left.
-        if progress is not None and number + 1 >= known:
-            progress(number + 1, None if total is None else max(total, number + 1))
+            if progress is not None:
+                progress(number + 1, None if total is None else max(total, number + 1))
+    if progress is not None and known and known == len(journal.moments):
+        progress(known, known)
 
 
 def camera_of(clip: Source, options: VideoOptions) -> Camera:
