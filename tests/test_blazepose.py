@@ -1,7 +1,10 @@
 """BlazePose's files, anchors and geometry: what it sees must move with the picture."""
 
 import math
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +41,33 @@ def test_damaged_and_missing_files_are_refused(tmp_path):
     (tmp_path / "pose_detection.tflite").unlink()
     with pytest.raises(UserError, match="missing"):
         BlazeNetworks(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")
+def test_no_thread_is_held_to_a_core():
+    """Else the workers of a run over many pictures would all be on the same one."""
+    code = """
+import os, threading
+import numpy as np
+from monobody.predict.blaze_networks import BlazeNetworks
+networks, seen, done = BlazeNetworks(), set(), threading.Event()
+def watch():
+    while not done.is_set():
+        for thread in os.listdir("/proc/self/task"):
+            seen.add(tuple(sorted(os.sched_getaffinity(int(thread)))))
+watching = threading.Thread(target=watch)
+watching.start()
+for _ in range(20):
+    networks.detect(np.zeros((224, 224, 3), np.uint8))
+done.set()
+watching.join()
+assert seen == {tuple(sorted(os.sched_getaffinity(0)))}, seen
+"""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core")
+    for threads in ("1", ""):
+        environment = {**os.environ, "OMP_NUM_THREADS": threads}
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 def test_anchor_centres():

@@ -22,6 +22,8 @@ SHA256 = {
     "pose_detection.tflite": "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
     "pose_landmark_full.tflite": "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
 }
+UNPINNED = {"ENABLE_CPU_PINNING": False}
+"""Else OpenVINO holds its threads to the first cores, and those of all processes of a run to the same ones."""
 
 
 class BlazeNetworks:
@@ -40,7 +42,7 @@ class BlazeNetworks:
         import openvino
 
         core = openvino.Core()
-        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"} | UNPINNED
         if os.environ.get("OMP_NUM_THREADS", "").isdigit():
             # OpenVINO has threads of its own; one wish of the user should hold for them and torch's alike.
             options["INFERENCE_NUM_THREADS"] = int(os.environ["OMP_NUM_THREADS"])

@@ -22,6 +22,7 @@ from monobody.models.feedback import FeedbackRegressor
 from monobody.models.hmr import HMR
 from monobody.models.onnx_file import BODY, LANDMARKS, write_onnx
 from monobody.models.output import HMROutput
+from monobody.predict.blaze_networks import UNPINNED
 from monobody.predict.skeletons import SkeletonEstimator
 
 RUNTIMES = ("torch", "onnxruntime", "openvino")
@@ -144,7 +145,7 @@ def _openvino(path: Path) -> Run:
     import openvino
 
     # Half precision, which OpenVINO would choose on processors that have it, moves joints.
-    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": _threads()}
+    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": _threads()} | UNPINNED
     compiled = openvino.compile_model(path, "CPU", options)
     outputs: Sequence[Any] = compiled.outputs
     request = compiled.create_infer_request()
