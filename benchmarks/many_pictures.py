@@ -5,8 +5,7 @@ models. The time to start, a few seconds a worker, is left out: it is from the f
 that the rate is counted. Memory is the largest resident set of any process, after a third of the pictures and at the
 end: it does not grow. A last line lists 100,000 pictures of tars without doing them: time and memory of that alone.
 
-On a busy machine rates say little; the processor's time for each picture is printed beside them. ``--pin`` holds each
-worker to cores of its own, where the kernel would leave them on one.
+On a busy machine rates say little; the processor's time for each picture is printed beside them.
 """
 
 import argparse
@@ -38,17 +37,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=60)
     parser.add_argument("--models", default="lift,hmr-small")
-    parser.add_argument("--pin", action="store_true")
-    options = parser.parse_args()
-    count = options.pictures
+    count = parser.parse_args().pictures
     print(f"{os.cpu_count()} cores, {count} pictures of 512 x 512 with a person each")
     print(f"{'model':12s}{'workers':>8s}{'pictures/s':>12s}{'CPU s each':>12s}{'MB at 1/3':>11s}{'MB at end':>11s}")
     with tempfile.TemporaryDirectory() as folder:
         path = write_tar(Path(folder) / "in.tar", [turned(i) for i in range(count)])
-        for model in options.models.split(","):
+        for model in parser.parse_args().models.split(","):
             for workers in (1, 2):
                 out = Path(folder) / f"{model}-{workers}"
-                rate, cpu, early, late = run(path, out, model, workers, count, pin=options.pin)
+                rate, cpu, early, late = run(path, out, model, workers, count)
                 print(f"{model:12s}{workers:8d}{rate:12.2f}{cpu:12.2f}{early:11.0f}{late:11.0f}", flush=True)
         for number in range(10):
             write_tar(Path(folder) / f"many/{number:03d}.tar", [b"x" * 1000] * 10_000)
@@ -75,7 +72,7 @@ def write_tar(path: Path, pictures: list[bytes]) -> Path:
     return path
 
 
-def run(path: Path, out: Path, model: str, workers: int, count: int, *, pin: bool) -> tuple[float, float, float, float]:
+def run(path: Path, out: Path, model: str, workers: int, count: int) -> tuple[float, float, float, float]:
     """Return pictures a second, processor seconds for each, and the largest resident set early and late, MB."""
     command = [sys.executable, "-m", "monobody.cli", "predict", str(path), "-o", str(out), "--save", "json"]
     command += ["--model", model, "--workers", str(workers), "--pack", "1"]
@@ -87,8 +84,6 @@ def run(path: Path, out: Path, model: str, workers: int, count: int, *, pin: boo
         if done and (not lines or lines[-1][0] != done):
             memory = used(process.pid, seconds)
             lines.append((done, time.perf_counter(), sum(seconds.values()), memory))
-            if pin:
-                hold_to_cores(process.pid, workers)
         time.sleep(0.05)
     (first, start, cpu_start, _), (last, end, cpu_end, _) = lines[0], lines[-1]
     early = max(memory for done, _, _, memory in lines if done <= count / 3)
@@ -108,8 +103,10 @@ def used(parent: int, seconds: dict[str, float]) -> float:
 
     Of a worker that has left, what was noted last still counts.
     """
+    # Each thread lists the children that it started itself.
+    children = [pid for listed in Path(f"/proc/{parent}/task").glob("*/children") for pid in listed.read_text().split()]
     largest = 0.0
-    for pid in (str(parent), *children_of(parent)):
+    for pid in (str(parent), *children):
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             status = Path(f"/proc/{pid}/status").read_text()
@@ -119,20 +116,6 @@ def used(parent: int, seconds: dict[str, float]) -> float:
         resident = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")]
         largest = max(largest, (resident or [0])[0] / 1e3)
     return largest
-
-
-def children_of(parent: int) -> list[str]:
-    """Return the ids of a process's children; each of its threads lists those that it started itself."""
-    return [pid for listed in Path(f"/proc/{parent}/task").glob("*/children") for pid in listed.read_text().split()]
-
-
-def hold_to_cores(parent: int, workers: int) -> None:
-    """Give each worker its share of the cores, and no other."""
-    cores = sorted(os.sched_getaffinity(0))
-    busy = [pid for pid in children_of(parent) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    for place, pid in enumerate(busy):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), cores[place % workers :: workers])
 
 
 if __name__ == "__main__":
