@@ -13,7 +13,7 @@ chose for their noise (``benchmarks/video_hypotheses.py``).
 import numpy as np
 from jaxtyping import Float, Int
 
-SPEED = 0.5
+SPEED = 1.0
 """How far joints move in a second, root mean square, metres: sigma of the motion."""
 WAVERING = 0.02
 """How far apart two estimates of one pose are, metres: sigma_0."""
