@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from video_accuracy import HIPS, accuracy, conclude, matches, over_films, parser_of_films
 
 import monobody
+from monobody.body.kinematics import forward_kinematics
 from monobody.body.legs import shortest_turn, turning
 from monobody.body.skeleton import SKELETONS
 from monobody.data.clip_scenes import Cast, SyntheticClip, circling, crossing, returning
@@ -108,8 +110,8 @@ def chosen_over_time(cast: Cast, seed: int = 0) -> dict[str, dict[str, float]]:
             for start in generator.choice(frames, frames // 25, replace=False):
                 trust[start : start + round(0.33 / (times_s[1] - times_s[0])), 0] -= 2.5
             weight = np.exp(trust) / np.exp(trust).sum(axis=1, keepdims=True)
-            truth = _joints(real, rest)
-            guesses = [_joints(poses[:, h], rest) for h in range(4)]
+            truth = _posed(real, rest)[1]
+            guesses = [_posed(poses[:, h], rest)[1] for h in range(4)]
             errors = np.stack([mpjpe(guess, truth, root=HIPS) for guess in guesses], axis=1)
             ways = {
                 "heaviest of each frame": weight.argmax(axis=1),
@@ -139,7 +141,7 @@ def _mirrored(rotations: np.ndarray, rest_m: np.ndarray, side: str, limb: tuple[
     """Return poses with one limb's bones mirrored in depth: they look the same from afar."""
     smpl, rotations = SKELETONS["smpl24"], rotations.copy()
     joints = [smpl.index(f"{side}_{name}") for name in limb]
-    orientations = _orientations(rotations)
+    orientations = _posed(rotations, rest_m)[0]
     fresh = orientations.copy()
     for joint, following in pairwise(joints):
         bone = orientations[:, joint] @ (rest_m[following] - rest_m[joint])
@@ -149,20 +151,11 @@ def _mirrored(rotations: np.ndarray, rest_m: np.ndarray, side: str, limb: tuple[
     return rotations
 
 
-def _orientations(rotations: np.ndarray) -> np.ndarray:
-    turned = rotations.copy()
-    for joint, parent in enumerate(SKELETONS["smpl24"].parents):
-        if parent >= 0:
-            turned[:, joint] = turned[:, parent] @ rotations[:, joint]
-    return turned
-
-
-def _joints(rotations: np.ndarray, rest_m: np.ndarray) -> np.ndarray:
-    places, turned = np.zeros((len(rotations), 24, 3)), _orientations(rotations)
-    for joint, parent in enumerate(SKELETONS["smpl24"].parents):
-        if parent >= 0:
-            places[:, joint] = places[:, parent] + turned[:, parent] @ (rest_m[joint] - rest_m[parent])
-    return places
+def _posed(rotations: np.ndarray, rest_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the joints' orientations and places, the pelvis where it rests."""
+    turned, rest = torch.from_numpy(rotations), torch.from_numpy(rest_m).expand(len(rotations), -1, -1)
+    orientations, places = forward_kinematics(turned, rest, tuple(SKELETONS["smpl24"].parents))
+    return orientations.numpy(), places.numpy()
 
 
 if __name__ == "__main__":

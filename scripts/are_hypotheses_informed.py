@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from monobody.body.skeleton import SKELETONS
@@ -37,9 +37,7 @@ from monobody.hub import find_weights
 from monobody.models.decode import Reading
 from monobody.models.depth_ways import errors_together
 from monobody.models.detectors import Detector
-from monobody.models.hypotheses import marginals
-from monobody.train.hmr_task import as_input
-from monobody.train.hypotheses_validation import CROPS_AT_ONCE, Answers, answers_of, numbers_of
+from monobody.train.hypotheses_validation import Answers, answers_of, numbers_of, read_from, said_of
 
 STEPS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4)
 """In standard deviations."""
@@ -64,11 +62,11 @@ def asked(name: str, data: Path | None) -> dict[str, Any]:
     """Measure a detector and the controls, and print them."""
     detector, hypotheses = load_detector(find_weights(name))
     ruler = Ruler(data, Settings(), size=detector.input_size)
-    images, usual_m = ruler.people["images"], ruler.usual_m
-    mean = answers_of(detector, images, usual_m, hypotheses=1).joint_wise
+    usual_m, said = ruler.usual_m, said_of(detector, ruler.people["images"])
+    mean = read_from(said, detector, usual_m, hypotheses=1).joint_wise
     readings: tuple[Reading, ...] = ("shares", "modes")
     own = {
-        f"its own, {reading}": answers_of(detector, images, usual_m, hypotheses=hypotheses, reading=reading)
+        f"its own, {reading}": read_from(said, detector, usual_m, hypotheses=hypotheses, reading=reading)
         for reading in readings
     }
     own["the mean alone"] = Answers(joint_wise=mean, whole=mean, weight=torch.ones(len(mean), 1))
@@ -88,7 +86,7 @@ def asked(name: str, data: Path | None) -> dict[str, Any]:
     return {
         "joints": measured(f"{name}: best of 3 depths, a joint", "best_joints", ruler, joints),
         "whole": measured(f"{name}: best of 5 whole poses", "best_whole", ruler, whole),
-        **foreseen(detector, images, ruler.truth.cube[..., 2], usual_m),
+        **foreseen(detector, said.depth, ruler.truth.cube[..., 2], usual_m),
         **nearest(own["its own, shares"], ruler),
     }
 
@@ -118,12 +116,12 @@ def measured(title: str, choice: str, ruler: Ruler, rows: Mapping[str, Answers])
 
 
 def foreseen(
-    detector: Detector, images: UInt8[Tensor, "b 3 s s"], depth: Float[Tensor, "b k"], usual_m: Float[Tensor, " k"]
+    detector: Detector, said: Float[Tensor, "b k d"], depth: Float[Tensor, "b k"], usual_m: Float[Tensor, " k"]
 ) -> dict[str, float]:
     """Return how calibrated depths are, and how well the bones foresee which go wrong together."""
     skeleton = SKELETONS[detector.joint_set]
     moving = np.array(skeleton.parents) >= 0
-    scores = _scores(detector, images, depth)[:, moving]
+    scores = _scores(said, depth / detector.depth_range)[:, moving]
     expected = errors_together(skeleton.parents, skeleton.flip, usual_m.tolist())[np.ix_(moving, moving)]
     apart = ~np.eye(len(expected), dtype=bool)
     agreement = float(np.corrcoef(np.corrcoef(scores.T)[apart], expected[apart])[0, 1])
@@ -140,12 +138,10 @@ def _main_directions(off: Float[Tensor, "b k"]) -> tuple[Float[Tensor, " k"], Fl
     return size / len(off) ** 0.5, directions
 
 
-def _scores(detector: Detector, images: Tensor, depth: Float[Tensor, "b k"]) -> Float[np.ndarray, "b k"]:
-    """Return where the truth lies in each joint's own distribution, as if that were a normal one."""
-    parts = [marginals(detector(as_input(crops)).float()).depth for crops in images.split(CROPS_AT_ONCE)]
-    probability = torch.cat(parts)
+def _scores(probability: Float[Tensor, "b k d"], depth: Float[Tensor, "b k"]) -> Float[np.ndarray, "b k"]:
+    """Return where the truth, -1 to 1, lies in each joint's own distribution, as if that were a normal one."""
     slices = probability.shape[-1]
-    place = ((depth / detector.depth_range + 1) * slices / 2).clamp(0, slices - 1e-3)
+    place = ((depth + 1) * slices / 2).clamp(0, slices - 1e-3)
     whole = place.floor().long()
     here = probability.gather(-1, whole[..., None]).squeeze(-1)
     before = probability.cumsum(-1).gather(-1, whole[..., None]).squeeze(-1) - here

@@ -42,7 +42,8 @@ def measured(weights: Path, data: Path | None) -> dict[str, float]:
         found = answers_of(detector, ruler.people["images"], ruler.usual_m, hypotheses=hypotheses)
         numbers = numbers_of(found, ruler.truth)
         if ruler.photos is not None:
-            numbers |= photo_numbers(detector, ruler.photos, ruler.usual_m, hypotheses=hypotheses)
+            seen = answers_of(detector, ruler.photos["images"], ruler.usual_m, hypotheses=hypotheses)
+            numbers |= photo_numbers(seen, ruler.photos)
     return {name: numbers[name] for name in SHOWN if name in numbers}
 
 

@@ -12,7 +12,7 @@ from monobody.errors import UserError
 Kept = Literal["all", "best"] | int
 """How many hypotheses a person is to have: all that count, the best, or so many."""
 MOST_KEPT = 48
-"""More can be no wish; models give fewer."""
+"""Whoever asks for more has mistyped; no model gives so many."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -24,6 +24,7 @@ from monobody.data.sample import Sample, camera_of
 from monobody.errors import UserError
 from monobody.evaluate.predictions import Predictions, joined, read_predictions, write_predictions
 from monobody.evaluate.protocol import EvaluationSet
+from monobody.models.depth_ways import MOST
 from monobody.predict.detect import Detection, find_detector
 from monobody.predict.estimate import PEOPLE_AT_ONCE, PixelEstimator, Seen, knows_picture
 from monobody.predict.predictor import Predictor
@@ -40,7 +41,7 @@ LOT = 256
 """People between two writes: as much work as an interruption can cost."""
 BOX_MARGIN = 0.1
 SECONDS_BETWEEN_LINES = 30.0
-HYPOTHESES = 5
+HYPOTHESES = MOST
 """So many whole poses are measured of models that give several: all that X as Supervision's detectors do."""
 WEAK_DIAGONALS = 50.0
 """Focal length, in diagonals of the picture, of a pinhole that stands for a weak-perspective camera."""

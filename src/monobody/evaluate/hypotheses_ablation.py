@@ -6,10 +6,10 @@ one first stage on rendered pairs, and learn from what they are about (`evaluate
 Extended's validation photos in the regions that their clicked joints give.
 
 Four choices of a pose (`train/hypotheses_validation.py`): `confident` and `whole` need no truth; `best_whole` asks an
-oracle which of 5 whole poses is best, `best_joints` which of 3 depths is, joint by joint. Each with and without left-
-right repair, joint by joint or by bodies, which looks at the truth as well. Scale and the root's depth are true in all:
-the paper's protocol. Two measures are no rows of the method: `fixed_joints`, what the same oracle makes of the mean and
-one distance to either side of it, the same for everybody, which knows nothing of where other depths are; and
+oracle which of 5 whole poses is best, `best_joints` which of 3 depths is, joint by joint. Each with and without
+left-right repair, joint by joint or by bodies, which looks at the truth as well. Scale and the root's depth are true
+in all: the paper's protocol. Two measures are no rows of the method: `fixed_joints`, what the same oracle makes of the
+mean and one distance to either side of it, the same for everybody, which knows nothing of where other depths are; and
 `supervised_linear`, a linear map from the confident pose to the true one, fitted to labelled rendered people (the
 "supervised post-processing" of this literature). `modes_*` are the same network's modes (`models/decode.py`). Of photos
 there is no truth in 3D; two measures need none: how far left bones are from as long as right ones, and bones from a
@@ -53,6 +53,8 @@ from monobody.train.hypotheses_validation import (
     choices,
     numbers_of,
     photo_numbers,
+    read_from,
+    said_of,
     truth_of,
 )
 from monobody.train.mixture import is_there
@@ -171,18 +173,17 @@ class Ruler:
     def measure(self, detector: Detector, hypotheses: int) -> dict[str, float]:
         """Return everything that is measured of a detector."""
         with torch.no_grad():
-            found = answers_of(detector, self.people["images"], self.usual_m, hypotheses=hypotheses)
+            said = said_of(detector, self.people["images"])
+            found = read_from(said, detector, self.usual_m, hypotheses=hypotheses)
             numbers = numbers_of(found, self.truth, repairs=tuple(REPAIRS))
             numbers |= self.after_linear_map(detector, hypotheses, choices(found, self.truth.cube)["confident"])
-            mean = answers_of(detector, self.people["images"], self.usual_m, hypotheses=1).joint_wise
-            numbers |= self.fixed_distances(mean)
+            numbers |= self.fixed_distances(read_from(said, detector, self.usual_m, hypotheses=1).joint_wise)
             if hypotheses > 1:
-                read = answers_of(detector, self.people["images"], self.usual_m, hypotheses=hypotheses, reading="modes")
-                numbers |= {f"modes_{name}": value for name, value in numbers_of(read, self.truth).items()}
+                modes = read_from(said, detector, self.usual_m, hypotheses=hypotheses, reading="modes")
+                numbers |= {f"modes_{name}": value for name, value in numbers_of(modes, self.truth).items()}
             if self.photos is not None:
-                numbers |= photo_numbers(detector, self.photos, self.usual_m, hypotheses=hypotheses)
                 seen = answers_of(detector, self.photos["images"], self.usual_m, hypotheses=hypotheses)
-                numbers |= build_numbers(seen.whole[:, 0], self.usual_m)
+                numbers |= photo_numbers(seen, self.photos) | build_numbers(seen.whole[:, 0], self.usual_m)
         return numbers
 
     def fixed_distances(self, mean: Float[Tensor, "b 1 k 3"]) -> dict[str, float]:

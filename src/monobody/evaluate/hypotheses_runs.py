@@ -65,7 +65,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "no_critic": Row(about="no critic", settings=_without(adversarial=0.0), mixture=WITH_PHOTOS),
     "strong_critic": Row(
-        about="everything, the critic's verdict fifty times as heavy: a fifth of the gradient",
+        about="everything, the critic's verdict fifty times as heavy",
         settings=_without(adversarial=50 * STAGE_2.adversarial),
         mixture=WITH_PHOTOS,
     ),
@@ -73,7 +73,7 @@ ROWS: Mapping[str, Row] = {
         about="nothing about the body's build", settings=_without(symmetry=0.0, midpoints=0.0), mixture=WITH_PHOTOS
     ),
     "strong_build": Row(
-        about="everything, what is about the body's build thirty times as heavy: a third of the gradient",
+        about="everything, what is about the body's build thirty times as heavy",
         settings=_without(symmetry=30 * STAGE_2.symmetry, midpoints=30 * STAGE_2.midpoints),
         mixture=WITH_PHOTOS,
     ),

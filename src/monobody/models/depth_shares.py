@@ -3,7 +3,7 @@
 Of three, the first is the middle one: nearer than half of the probability. The others are in the middle of the nearest
 and of the farthest third. Where a depth is certain they lie together; where it is not, as far apart as the network is
 unsure; of two peaks each gets as many as it is probable. They need no threshold and no window, and the best of them is
-nearer to the truth than the best of the modes that the paper reads (`models/depth_modes.py`; docs/results.md).
+nearer to the truth than the best of modes (`models/depth_modes.py`; docs/results.md).
 
 Shapes: b people, m hypotheses, k joints, d slices, n levels.
 """

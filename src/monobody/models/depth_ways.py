@@ -4,7 +4,7 @@ What a detector says of each joint alone does not tell which depths of two joint
 arm that reaches farther forward than believed takes its hand along. Each bone's depth errs by itself and in proportion
 to its length, and a joint's error is the sum of its bones' from the root on; the bones of a pair that leave the spine
 at one place (hips, shoulders) err in opposite directions, since a trunk turns. The correlation matrix that follows has
-no number that was fitted, and correlates by 0.9 with the one that is measured on rendered people. Its largest
+no number that was fitted; how well it agrees with what is measured stands in docs/results.md. Its largest
 principal directions are the trunk with head and arms leaning to and fro, and one leg coming nearer while the other goes
 farther. A whole pose takes every joint at the level of its own distribution (`models/depth_shares.py`) that a direction
 names, so that it moves as far as the network is unsure of that very joint. Levels and weights are the skeleton's, the
@@ -25,6 +25,7 @@ from torch import Tensor
 from monobody.models.depth_shares import depth_at
 
 MOST = 5
+"""Whole poses there are at most."""
 STEP = 1.4
 """How far along a direction a pose lies, in its standard deviations: a little farther than where five points stand best
 for a normal distribution, so that the one in the middle is the heaviest."""

@@ -53,12 +53,7 @@ def train_animals(recipe: Recipe, data: Path | None, out: Path, *, resume: bool,
             appearance=recipe.augment.appearance,
         )
 
-    task = HypothesesTask(
-        detector,
-        batches,
-        validation,
-        settings,
-    )
+    task = HypothesesTask(detector, batches, validation, settings)
     state = fit(task, recipe.plan, out, resume=resume, settings=asdict(recipe) | {"body": body.digest})
     if is_main():
         with torch.no_grad():

@@ -19,13 +19,15 @@ from monobody.body.skeleton import SKELETONS, correspondence
 from monobody.data.mix import fixed_rows
 from monobody.data.sample import Sample
 from monobody.metrics import pa_mpjpe, pck
-from monobody.models.decode import Reading, decode
+from monobody.models.decode import Reading, decode_marginals
+from monobody.models.depth_ways import MOST
+from monobody.models.hypotheses import Marginals, marginals
 from monobody.train.hmr_task import as_input
 from monobody.train.hypotheses_labels import cube_of, from_cube, to_cube
 from monobody.train.log import draw_joints
 from monobody.train.task import Findings
 
-MODES, POSES, CROPS_AT_ONCE = 3, 5, 25
+MODES, POSES, CROPS_AT_ONCE = 3, MOST, 25
 Choices = dict[str, Float[Tensor, "b k 3"]]
 """One pose for each row, by how it was chosen."""
 PHOTO_JOINTS = tuple(joint for joint, source in enumerate(correspondence("xas18", "lsp14")) if source >= 0)
@@ -41,6 +43,43 @@ class Answers:
     weight: Float[Tensor, "b n"]
 
 
+def said_of(detector: nn.Module, images: UInt8[Tensor, "b 3 s s"]) -> Marginals:
+    """Ask a detector about crops; those of another size than it is meant for are shrunk."""
+    device = next(detector.parameters()).device
+    planes, depths = [], []
+    for crops in images.split(CROPS_AT_ONCE):
+        seen = as_input(crops.to(device))
+        size = int(getattr(detector, "input_size", seen.shape[-1]))
+        if seen.shape[-1] != size:
+            seen = nn.functional.interpolate(seen, size=(size, size), mode="bilinear", antialias=True)
+        said = marginals(detector(seen).float())
+        planes.append(said.plane.cpu())
+        depths.append(said.depth.cpu())
+    return Marginals(plane=torch.cat(planes), depth=torch.cat(depths))
+
+
+def read_from(
+    said: Marginals,
+    detector: nn.Module,
+    usual_m: Float[Tensor, " k"],
+    *,
+    hypotheses: int = MODES,
+    poses: int = POSES,
+    reading: Reading = "shares",
+) -> Answers:
+    """Return the poses that are read from what a detector said."""
+    found = decode_marginals(
+        said,
+        usual_m.cpu(),
+        joint_set=str(detector.joint_set),
+        depth_range=float(detector.depth_range),  # pyright: ignore[reportArgumentType]
+        modes=hypotheses,
+        poses=poses,
+        reading=reading,
+    )
+    return Answers(joint_wise=found.joint_wise, whole=found.whole, weight=found.weight)
+
+
 def answers_of(
     detector: nn.Module,
     images: UInt8[Tensor, "b 3 s s"],
@@ -50,26 +89,9 @@ def answers_of(
     poses: int = POSES,
     reading: Reading = "shares",
 ) -> Answers:
-    """Ask a detector about crops; those of another size than it is meant for are shrunk."""
-    device = next(detector.parameters()).device
-    parts = []
-    for crops in images.split(CROPS_AT_ONCE):
-        seen = as_input(crops.to(device))
-        size = int(getattr(detector, "input_size", seen.shape[-1]))
-        if seen.shape[-1] != size:
-            seen = nn.functional.interpolate(seen, size=(size, size), mode="bilinear", antialias=True)
-        found = decode(
-            detector(seen).float(),
-            usual_m,
-            joint_set=str(detector.joint_set),
-            depth_range=float(detector.depth_range),  # pyright: ignore[reportArgumentType]
-            modes=hypotheses,
-            poses=poses,
-            reading=reading,
-        )
-        parts.append((found.joint_wise.cpu(), found.whole.cpu(), found.weight.cpu()))
-    joint_wise, whole, weight = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Answers(joint_wise=joint_wise, whole=whole, weight=weight)
+    """Ask a detector about crops, and read poses from what it says."""
+    said = said_of(detector, images)
+    return read_from(said, detector, usual_m, hypotheses=hypotheses, poses=poses, reading=reading)
 
 
 def choices(answers: Answers, truth: Float[Tensor, "b k 3"], joint_set: str = "xas18") -> Choices:
@@ -192,7 +214,8 @@ class HypothesesValidation:
                 numbers["confident_before_black_mpjpe_mm"] = numbers_of(seen, self.truth)["confident_mpjpe_mm"]
             pictures["people"] = _drawn(self.people["images"], self.truth.cube, found.whole[:, 0])
         if self.photos is not None:
-            numbers |= photo_numbers(detector, self.photos, self.usual_m, hypotheses=self.hypotheses)
+            found = answers_of(detector, self.photos["images"], self.usual_m, hypotheses=self.hypotheses)
+            numbers |= photo_numbers(found, self.photos)
         headline = "confident_mpjpe_mm" if self.people is not None else None
         return Findings(numbers=numbers, pictures=pictures, headline=headline)
 
@@ -205,11 +228,9 @@ def truth_of(rows: Mapping[str, Tensor], body: JointBody) -> Truth:
     return Truth(cube=cube, joints_m=joints_m, roots_m=roots_m, half_m=half_m, view=rows["view"])
 
 
-def photo_numbers(
-    detector: nn.Module, rows: Mapping[str, Tensor], usual_m: Float[Tensor, " k"], *, hypotheses: int = MODES
-) -> dict[str, float]:
+def photo_numbers(answers: Answers, rows: Mapping[str, Tensor]) -> dict[str, float]:
     """Return the share of clicked joints found, per cent: those of LSP's 14 that the detector's set has."""
-    found = answers_of(detector, rows["images"], usual_m, hypotheses=hypotheses).whole[:, 0, :, :2]
+    found = answers.whole[:, 0, :, :2]
     source = [max(joint, 0) for joint in correspondence("xas18", "lsp14")]
     target, visible = rows["keypoints_2d"][:, :14], rows["visible"][:, :14] > 0
     counted = torch.zeros_like(visible)
