@@ -10,9 +10,9 @@ from monobody.body.model import Body
 from monobody.body.skeleton import SKELETONS
 from monobody.models.decode import decode_marginals
 from monobody.models.depth_modes import depth_modes
-from monobody.models.depth_shares import depth_at, depth_shares
+from monobody.models.depth_shares import depth_at, share_levels
 from monobody.models.depth_ways import MOST, STEP, Ways, errors_together, poses_along_ways, ways_of
-from monobody.models.hypotheses import Marginals, centres
+from monobody.models.marginals import Marginals, centres
 
 SLICES = 32
 XAS = SKELETONS["xas18"]
@@ -28,21 +28,31 @@ def xas_ways(count: int = MOST) -> Ways:
     return ways_of(tuple(XAS.parents), tuple(XAS.flip), tuple(usual_bones_m(Body.load()).tolist()), count)
 
 
+def depth_shares(probability: Tensor, *, count: int = 3, depth_range: float = 1.0) -> Tensor:
+    level = torch.tensor(share_levels(count), dtype=probability.dtype)[:, None].expand(-1, probability.shape[1])
+    return depth_at(probability, level, depth_range=depth_range)
+
+
+def poses_of(probability: Tensor, *, count: int = MOST) -> tuple[Tensor, Tensor]:
+    ways = xas_ways()
+    depth = depth_at(probability, torch.from_numpy(ways.level))
+    where = torch.zeros(len(probability), 18, 2)
+    return poses_along_ways(where, depth, torch.from_numpy(ways.weight), count=count)
+
+
 def test_shares_of_a_level_distribution_are_thirds() -> None:
     found = depth_shares(torch.full((1, 2, SLICES), 1 / SLICES))
-    torch.testing.assert_close(found.depth[0, :, 0], torch.tensor([0.0, -2 / 3, 2 / 3]), atol=1e-6, rtol=0)
-    torch.testing.assert_close(found.probability, torch.full((1, 3, 2), 1 / 3))
-    assert found.valid.all()
-    two = depth_shares(torch.full((1, 1, SLICES), 1 / SLICES), count=2).depth[0, :, 0]
+    torch.testing.assert_close(found[0, :, 0], torch.tensor([0.0, -2 / 3, 2 / 3]), atol=1e-6, rtol=0)
+    two = depth_shares(torch.full((1, 1, SLICES), 1 / SLICES), count=2)[0, :, 0]
     assert two[0].abs() < 1e-6 < two[1].abs()
     scaled = depth_shares(torch.full((1, 1, SLICES), 1 / SLICES), count=1, depth_range=1.5)
-    assert scaled.depth[0, :, 0].tolist() == pytest.approx([0.0], abs=1e-6)
+    assert scaled[0, :, 0].tolist() == pytest.approx([0.0], abs=1e-6)
 
 
 def test_of_two_peaks_the_likelier_has_the_middle_and_the_other_is_found() -> None:
     two = torch.zeros(1, 1, SLICES)
     two[..., 5], two[..., 25] = 0.7, 0.3
-    middle, near, far = depth_shares(two).depth[0, :, 0].tolist()
+    middle, near, far = depth_shares(two)[0, :, 0].tolist()
     cell = centres(SLICES, like=two)
     for found, slice_ in ((middle, 5), (near, 5), (far, 25)):
         assert abs(found - cell[slice_]) <= 1 / SLICES
@@ -52,7 +62,7 @@ def test_a_certain_depth_is_one_wherever_it_is() -> None:
     for slice_ in (0, 11, SLICES - 1):
         certain = torch.zeros(1, 1, SLICES)
         certain[..., slice_] = 1
-        depth = depth_shares(certain).depth[0, :, 0]
+        depth = depth_shares(certain)[0, :, 0]
         assert (depth - centres(SLICES, like=certain)[slice_]).abs().max() <= 1 / SLICES
 
 
@@ -81,7 +91,7 @@ def test_the_best_share_is_nearer_than_the_best_mode_and_than_any_fixed_distance
     def best(depth: Tensor) -> float:
         return float((depth - truth[:, None]).abs().amin(1).mean())
 
-    shares, modes = depth_shares(probability).depth, depth_modes(probability, window=3).depth
+    shares, modes = depth_shares(probability), depth_modes(probability, window=3).depth
     expected = (probability * centres(SLICES, like=mean)).sum(-1)[:, None]
     fixed = [best(torch.cat([expected, expected + x, expected - x], 1)) for x in np.linspace(0.02, 0.6, 30)]
     assert best(shares) < 0.95 * min(fixed)
@@ -132,8 +142,7 @@ def test_poses_move_as_far_as_the_network_is_unsure_of_each_joint() -> None:
     spread = torch.full((1, 18), 0.05)
     wrist = XAS.joints.index("left_wrist")
     spread[0, wrist] = 0.3
-    where = torch.zeros(1, 18, 2)
-    poses, weight = poses_along_ways(where, normal(mean, spread), xas_ways(), count=MOST)
+    poses, weight = poses_of(normal(mean, spread))
     apart = (poses[0, :, :, 2] - poses[0, :1, :, 2]).abs()
     assert apart[1, wrist] > 3 * apart[1, XAS.joints.index("neck")] > 0
     torch.testing.assert_close(weight.sum(1), torch.ones(1))
@@ -145,7 +154,7 @@ def test_where_depths_are_certain_there_is_one_pose_and_the_rest_repeat_it() -> 
     certain = torch.zeros(2, 18, 64)
     certain[0, :, 40] = 1
     certain[1] = 1 / 64
-    poses, weight = poses_along_ways(torch.zeros(2, 18, 2), certain, xas_ways(), count=7)
+    poses, weight = poses_of(certain, count=7)
     assert weight[0].tolist() == [1.0] + 6 * [0.0]
     torch.testing.assert_close(poses[0], poses[0, :1].expand(7, -1, -1))
     assert (weight[1, :MOST] > 0).all()
@@ -156,7 +165,7 @@ def test_where_depths_are_certain_there_is_one_pose_and_the_rest_repeat_it() -> 
 def test_one_unsure_wrist_is_enough_for_other_poses() -> None:
     spread = torch.full((1, 18), 0.005)
     spread[0, XAS.joints.index("left_wrist")] = 0.3
-    poses, weight = poses_along_ways(torch.zeros(1, 18, 2), normal(torch.zeros(1, 18), spread), xas_ways(), count=MOST)
+    poses, weight = poses_of(normal(torch.zeros(1, 18), spread))
     assert (weight[0] > 0).sum() >= 3
     assert (poses[0, 1] - poses[0, 0]).abs().amax() > 0.2
 
@@ -166,7 +175,9 @@ def test_both_readings_are_to_be_had_and_one_depth_is_the_mean() -> None:
     said = Marginals(plane=torch.full((1, 18, 8, 8), 1 / 64), depth=probability)
     usual = usual_bones_m(Body.load())
     shares, modes = (decode_marginals(said, usual, reading=reading) for reading in ("shares", "modes"))
-    torch.testing.assert_close(shares.joint_wise[0, :, :, 2], depth_shares(probability).depth[0])
+    torch.testing.assert_close(shares.joint_wise[0, :, :, 2], depth_shares(probability)[0])
+    torch.testing.assert_close(shares.probability, torch.full((1, 3, 18), 1 / 3))
+    assert shares.valid.all()
     assert not torch.allclose(shares.joint_wise, modes.joint_wise, atol=0.02)
     one = decode_marginals(said, usual, modes=1)
     assert one.joint_wise.shape == (1, 1, 18, 3)

@@ -8,7 +8,9 @@ from monobody.body.skeleton import SKELETONS
 from monobody.errors import UserError
 from monobody.models.depth_modes import chosen_slices, depth_modes
 from monobody.models.detectors import detector_of
-from monobody.models.hypotheses import HypothesisDetector, centres, marginals, places, volume_of
+from monobody.models.hypotheses import HypothesisDetector, volume_of
+from monobody.models.marginals import centres, marginals
+from monobody.models.places import places
 from monobody.models.whole_poses import TOLERANCE, batched_search, compiled_search, whole_poses
 
 BINS = 64
@@ -246,6 +248,39 @@ def test_marginals_are_the_same_in_any_order_of_memory_and_with_gradients() -> N
     for other in (shuffled, learning):
         torch.testing.assert_close(other.plane, plain.plane)
         torch.testing.assert_close(other.depth, plain.depth)
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0, 300.0])
+def test_compiled_sums_agree_with_a_softmax_in_double_precision(scale: float) -> None:
+    volume = scale * torch.randn(2, 3, 32, 16, 24, generator=torch.Generator().manual_seed(5))
+    volume[0, 0, 3:] = -torch.inf
+    exact = volume.double().flatten(2).softmax(2).view(volume.shape)
+    found = marginals(volume)
+    torch.testing.assert_close(found.plane.double(), exact.sum(2), rtol=1e-5, atol=1e-9)
+    torch.testing.assert_close(found.depth.double(), exact.sum((3, 4)), rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+def test_one_logit_that_is_no_number_makes_its_joint_s_probabilities_none_and_no_other_s(wrong: float) -> None:
+    volume = torch.randn(1, 3, 8, 6, 20, generator=torch.Generator().manual_seed(6))
+    volume[0, 1, 5, 2, 17] = wrong
+    found = marginals(volume)
+    for said in (found.plane.flatten(2), found.depth):
+        assert said[0, 1].isnan().all()
+        assert said[0, [0, 2]].isfinite().all()
+
+
+def test_places_about_the_peak_do_not_know_what_is_farther_off_and_reach_over_no_edge() -> None:
+    generator = torch.Generator().manual_seed(7)
+    plane = torch.rand(2, 9, 10, 14, generator=generator, dtype=torch.float64) ** 8
+    found = places(plane, window=2)
+    for person in range(2):
+        for joint in range(9):
+            row, column = divmod(int(plane[person, joint].argmax()), 14)
+            rows, columns = slice(max(row - 2, 0), row + 3), slice(max(column - 2, 0), column + 3)
+            near = torch.zeros(10, 14, dtype=torch.float64)
+            near[rows, columns] = plane[person, joint, rows, columns]
+            torch.testing.assert_close(found[person, joint], places((near / near.sum())[None, None])[0, 0])
 
 
 def test_volumes_are_a_pointwise_convolution_joint_by_joint() -> None:

@@ -16,7 +16,7 @@ from monobody.cli import main
 from monobody.data.geodesic import GeodesicWeights
 from monobody.models.decode import decode_marginals, joints_of
 from monobody.models.detectors import build_detector, detector_of
-from monobody.models.hypotheses import Marginals, marginals
+from monobody.models.marginals import Marginals, marginals
 from monobody.models.released_decoding import released_joints
 from monobody.models.skeleton_mask import Limbs
 from monobody.models.storage import load_weights, read_card

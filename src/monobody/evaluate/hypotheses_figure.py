@@ -23,7 +23,7 @@ from monobody.evaluate.hypotheses_ablation import Ruler
 from monobody.files import atomic_write
 from monobody.models.decode import Decoded, decode_marginals
 from monobody.models.depth_ways import MOST
-from monobody.models.hypotheses import marginals
+from monobody.models.marginals import marginals
 from monobody.render.sticks import draw_sticks
 
 TILE, GAP, HEADER, PAPER = 170, 6, 18, 250

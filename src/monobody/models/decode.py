@@ -14,17 +14,20 @@ Shapes: b people, m modes, n whole poses, k joints.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from monobody.body.skeleton import SKELETONS
-from monobody.models.depth_modes import DepthModes, depth_modes
-from monobody.models.depth_shares import depth_shares
+from monobody.models.depth_modes import DepthModes, depth_modes, equally_probable
+from monobody.models.depth_shares import depth_at, share_levels
 from monobody.models.depth_ways import poses_along_ways, ways_of
-from monobody.models.hypotheses import Marginals, centres, marginals, places
+from monobody.models.marginals import Marginals, centres, marginals
+from monobody.models.places import places
 from monobody.models.whole_poses import whole_poses
 
 Reading = Literal["shares", "modes"]
@@ -89,10 +92,10 @@ def decode_marginals(
     """Read poses from the probabilities of places and depths; `modes=1` takes each joint's expected depth."""
     skeleton = SKELETONS[joint_set]
     if reading == "shares" and modes > 1:
-        where = place_of(said)
-        found = depth_shares(said.depth, count=modes, depth_range=depth_range)
-        ways = ways_of(tuple(skeleton.parents), tuple(skeleton.flip), tuple(usual_m.tolist()), poses)
-        whole, weight = poses_along_ways(where, said.depth, ways, count=poses, depth_range=depth_range)
+        level, weight = _levels(joint_set, tuple(usual_m.tolist()), modes, poses)
+        depth = depth_at(said.depth, torch.from_numpy(level).to(said.depth), depth_range=depth_range)
+        where, found = place_of(said), equally_probable(depth[:, :modes])
+        whole, weight = poses_along_ways(where, depth[:, modes:], torch.from_numpy(weight).to(depth), count=poses)
     else:
         where, found = joints_of(said, modes=modes, depth_range=depth_range)
         together = whole_poses(where, found, skeleton.parents, usual_m.to(where), count=poses)
@@ -114,9 +117,7 @@ def joints_of(said: Marginals, *, modes: int, depth_range: float) -> tuple[Float
         window = max(round(WINDOW * bins / (2 * depth_range)), 1)
         return where, depth_modes(said.depth, count=modes, window=window, depth_range=depth_range)
     mean = (said.depth * centres(bins, like=said.depth, reach=depth_range)).sum(-1)[:, None]
-    return where, DepthModes(
-        depth=mean, probability=torch.ones_like(mean), valid=torch.ones_like(mean, dtype=torch.bool)
-    )
+    return where, equally_probable(mean)
 
 
 def place_of(said: Marginals) -> Float[Tensor, "b k 2"]:
@@ -127,3 +128,14 @@ def place_of(said: Marginals) -> Float[Tensor, "b k 2"]:
 def joint_wise(where: Float[Tensor, "b k 2"], found: DepthModes) -> Float[Tensor, "b m k 3"]:
     """Return poses of every joint's m-th depth."""
     return torch.cat([where[:, None].expand(-1, found.depth.shape[1], -1, -1), found.depth[..., None]], dim=-1)
+
+
+@cache
+def _levels(
+    joint_set: str, usual_m: tuple[float, ...], modes: int, poses: int
+) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, " p"]]:
+    """Return at which levels depths are read, those of equal shares before those of whole poses, and these' weights."""
+    skeleton = SKELETONS[joint_set]
+    ways = ways_of(tuple(skeleton.parents), tuple(skeleton.flip), usual_m, poses)
+    shares = np.array(share_levels(modes), np.float32)[:, None].repeat(len(skeleton.joints), axis=1)
+    return np.concatenate([shares, ways.level]), ways.weight

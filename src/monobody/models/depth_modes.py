@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from monobody.models.hypotheses import centres
+from monobody.models.marginals import centres
 
 LEAST = 0.02
 """Modes whose window holds less probability are noise."""
@@ -70,6 +70,12 @@ def depth_modes(
     mass = mass * valid
     believed = mass / mass.sum(-1, keepdim=True).clamp_min(least)
     return DepthModes(depth=depth.mT, probability=believed.mT, valid=valid.mT)
+
+
+def equally_probable(depth: Float[Tensor, "b m k"]) -> DepthModes:
+    """Return depths of which each is as probable as the others."""
+    probability = torch.full_like(depth, 1 / depth.shape[1])
+    return DepthModes(depth=depth, probability=probability, valid=torch.ones_like(depth, dtype=torch.bool))
 
 
 def chosen_slices(probability: Float[Tensor, "b k d"], *, count: int, window: int) -> Int[Tensor, "b k m"]:

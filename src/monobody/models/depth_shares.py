@@ -12,26 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from monobody.models.depth_modes import DepthModes
 
+def share_levels(count: int) -> list[float]:
+    """Return at which levels of a distribution the middles of so many equal shares are, the middle one first.
 
-def depth_shares(probability: Float[Tensor, "b k d"], *, count: int = 3, depth_range: float = 1.0) -> DepthModes:
-    """Read so many depths from the probabilities of slices, the middle one first; each is as probable as the others.
-
-    Args:
-        probability: of the slices; each joint's add up to 1.
-        count: depths wanted; an odd number, of an even one the next odd number's farthest is left out.
-        depth_range: half the depth of the volume.
+    Of an even number, the next odd number's farthest is left out.
     """
     odd = count | 1
-    levels = sorted(((2 * rank + 1) / (2 * odd) for rank in range(odd)), key=lambda level: abs(level - 0.5))[:count]
-    level = torch.tensor(levels, dtype=probability.dtype, device=probability.device)
-    depth = depth_at(probability, level[:, None].expand(-1, probability.shape[1]), depth_range=depth_range)
-    return DepthModes(
-        depth=depth,
-        probability=torch.full_like(depth, 1 / count),
-        valid=torch.ones_like(depth, dtype=torch.bool),
-    )
+    return sorted(((2 * rank + 1) / (2 * odd) for rank in range(odd)), key=lambda level: abs(level - 0.5))[:count]
 
 
 def depth_at(
@@ -40,12 +28,17 @@ def depth_at(
     """Return the depths than which each joint is nearer with the probability `level`, for each of n sets of levels.
 
     Within a slice the probability is spread evenly, so that depths change smoothly with it.
+
+    Args:
+        probability: of the slices; each joint's add up to 1.
+        level: from 0, the nearest, to 1, the farthest.
+        depth_range: half the depth of the volume.
     """
     slices = probability.shape[-1]
     below = probability.cumsum(-1)
-    wanted = level.to(below).mT.expand(len(probability), -1, -1).contiguous()
+    wanted = level.mT.expand(probability.shape[0], -1, -1).contiguous()
     place = torch.searchsorted(below, wanted).clamp_max(slices - 1)
     here = probability.gather(-1, place)
     before = below.gather(-1, place) - here
     within = ((wanted - before) / here.clamp_min(torch.finfo(here.dtype).tiny)).clamp(0, 1)
-    return (depth_range * (2 * (place + within) / slices - 1)).mT
+    return ((place + within) * (2 * depth_range / slices) - depth_range).mT

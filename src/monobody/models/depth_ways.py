@@ -10,7 +10,7 @@ farther. A whole pose takes every joint at the level of its own distribution (`m
 names, so that it moves as far as the network is unsure of that very joint. Levels and weights are the skeleton's, the
 same for everybody. Two directions make five poses; with a third the one in the middle would no longer be the heaviest.
 
-Shapes: b people, n poses, k joints, d slices.
+Shapes: b people, n m poses, k joints.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-from monobody.models.depth_shares import depth_at
 
 MOST = 5
 """Whole poses there are at most."""
@@ -41,42 +39,35 @@ class Ways:
     level: Float[np.ndarray, "n k"]
     """From 0, the nearest, to 1, the farthest. The first pose has every joint in the middle."""
     weight: Float[np.ndarray, " n"]
-    """How probable it is that the truth is nearest to this pose, were depths to err so; adds up to 1."""
+    """How probable it is that the truth is nearest to this pose, were depths to err so; the heaviest first."""
 
 
 def poses_along_ways(
-    where: Float[Tensor, "b k 2"],
-    probability: Float[Tensor, "b k d"],
-    ways: Ways,
-    *,
-    count: int,
-    depth_range: float = 1.0,
-) -> tuple[Float[Tensor, "b n k 3"], Float[Tensor, "b n"]]:
+    where: Float[Tensor, "b k 2"], depth: Float[Tensor, "b n k"], weight: Float[Tensor, " n"], *, count: int
+) -> tuple[Float[Tensor, "b m k 3"], Float[Tensor, "b m"]]:
     """Return whole poses, the heaviest first, and their weights.
 
     A pose that is nearly the middle one gives it its weight, and comes at the end with weight 0 and the first one's
-    joints; as do those beyond the `ways` there are.
+    joints; as do those beyond the n that there are.
 
     Args:
         where: x and y of every joint.
-        probability: of the slices; each joint's add up to 1.
-        ways: of the skeleton.
-        count: poses wanted.
-        depth_range: half the depth of the volume.
+        depth: of every joint in each pose, read at the levels of :class:`Ways`.
+        weight: as :class:`Ways` has them.
+        count: poses wanted, m.
     """
-    level = torch.from_numpy(ways.level[:count]).to(probability)
-    depth = depth_at(probability, level, depth_range=depth_range)
-    weight = torch.from_numpy(ways.weight[:count]).to(probability).expand(len(depth), -1)
-    same = (depth - depth[:, :1]).abs().amax(-1) < SAME
-    own = weight.masked_fill(same, 0.0)
-    weight = torch.cat([1 - own[:, 1:].sum(1, keepdim=True), own[:, 1:]], dim=1)
-    weight, order = weight.sort(dim=1, descending=True, stable=True)
-    order = torch.where(weight > 0, order, order[:, :1])
-    short = count - order.shape[1]
-    order = torch.cat([order, order[:, :1].expand(-1, short)], dim=1)
-    weight = torch.nn.functional.pad(weight, (0, short))
-    depth = depth.gather(1, order[..., None].expand(-1, -1, depth.shape[2]))
-    return torch.cat([where[:, None].expand(-1, count, -1, -1), depth[..., None]], dim=-1), weight
+    weights = weight.expand(depth.shape[0], -1)
+    same = (depth[:, 1:] - depth[:, :1]).abs().amax(-1) < SAME
+    if same.any():
+        own = weights[:, 1:].masked_fill(same, 0.0)
+        weights, order = torch.cat([1 - own.sum(1, keepdim=True), own], dim=1).sort(descending=True, stable=True)
+        order = torch.where(weights > 0, order, order[:, :1])
+        depth = depth.gather(1, order[..., None].expand(-1, -1, depth.shape[2]))
+    short = count - depth.shape[1]
+    if short > 0:
+        depth = torch.cat([depth, depth[:, :1].expand(-1, short, -1)], dim=1)
+        weights = torch.nn.functional.pad(weights, (0, short))
+    return torch.cat([where[:, None].expand(-1, count, -1, -1), depth[..., None]], dim=-1), weights
 
 
 @cache
@@ -98,12 +89,12 @@ def ways_of(parents: tuple[int, ...], flip: tuple[int, ...], usual_m: tuple[floa
     centres = np.stack(score)
     drawn = np.random.default_rng(0).standard_normal((_DRAWS, along.shape[1])) @ along.T
     nearest = (np.square(centres).sum(1) - 2 * drawn @ centres.T).argmin(1)
-    level = torch.special.ndtr(torch.from_numpy(centres)).numpy()
+    level = torch.special.ndtr(torch.from_numpy(centres)).float().numpy()
     weight = np.bincount(nearest, minlength=len(centres)) / _DRAWS
     # The two sides of a direction differ by chance alone.
     for side in range(1, len(centres) - 1, 2):
         weight[side : side + 2] = weight[side : side + 2].mean()
-    return Ways(level=level, weight=weight)
+    return Ways(level=level, weight=weight.astype(np.float32))
 
 
 def errors_together(parents: Sequence[int], flip: Sequence[int], usual_m: Sequence[float]) -> Float[np.ndarray, "k k"]:

@@ -4,7 +4,7 @@
 give each of the 18 joints of the set `xas18` one number for every cell of a cube before the camera (integral
 regression, Sun et al., ECCV 2018, arXiv:1711.08229). A softmax over the whole cube makes them probabilities. Where
 along the line of sight a joint lies is often undecided, and then the cube has several modes:
-:mod:`monobody.models.depth_modes` reads them.
+:mod:`monobody.models.decode` reads them.
 
 The cube spans the crop: x to the right and y down from -1 to 1, and depth from -`depth_range` to `depth_range` away
 from the viewer, in the same unit (half a crop), from the depth of the root. Cell i of n has its centre at (2 i + 1) / n
@@ -13,28 +13,15 @@ from the viewer, in the same unit (half a crop), from the depth of the root. Cel
 Shapes: b crops, k joints, d h w cells.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from monobody.models.backbone import ResNet
 
 JOINTS = 18
-CACHED_CELLS = 1 << 18
-"""Cells whose probabilities, a megabyte, stay in a processor's cache between two sums."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Marginals:
-    """What the volume says about a joint's place in the picture, and about its depth."""
-
-    plane: Float[Tensor, "b k h w"]
-    """Probabilities of the cells of the picture."""
-    depth: Float[Tensor, "b k d"]
-    """Probabilities of the slices, the nearest first."""
 
 
 class HypothesisDetector(nn.Module):
@@ -107,56 +94,3 @@ def volume_of(features: Float[Tensor, "b c h w"], head: nn.Conv2d, joints: int) 
     weight = head.weight.flatten(1).expand(features.shape[0], -1, -1)
     flat = torch.baddbmm(head.bias[:, None], weight, features.flatten(2))
     return flat.view(features.shape[0], joints, -1, *features.shape[2:])
-
-
-def marginals(volume: Float[Tensor, "b k d h w"]) -> Marginals:
-    """Return the probabilities of places and of depths.
-
-    One softmax over all cells of a joint, in single precision whatever the network computes in: sums of 262,144 small
-    numbers are not for half precision.
-    """
-    with torch.autocast(volume.device.type, enabled=False):
-        if volume.device.type == "cpu" and not volume.requires_grad:
-            # Some joints at a time, so that their cells stay in the processor's cache.
-            some = volume.flatten(0, 1).split(max(CACHED_CELLS // volume[0, 0].numel(), 1))
-            parts = [_marginals(part[None]) for part in some]
-            plane, depth = (torch.cat([part[side][0] for part in parts]) for side in (0, 1))
-            return Marginals(plane=plane.unflatten(0, volume.shape[:2]), depth=depth.unflatten(0, volume.shape[:2]))
-        plane, depth = _marginals(volume)
-        return Marginals(plane=plane, depth=depth)
-
-
-def _marginals(volume: Float[Tensor, "b k d h w"]) -> tuple[Float[Tensor, "b k h w"], Float[Tensor, "b k d"]]:
-    probability = volume.float().flatten(2).softmax(dim=2).view(volume.shape)
-    return probability.sum(2), probability.sum((3, 4))
-
-
-def centres(cells: int, *, like: Tensor, reach: float = 1.0) -> Float[Tensor, " n"]:
-    """Return where the cells of an axis have their middles, from -`reach` to `reach`."""
-    return reach * ((2 * torch.arange(cells, device=like.device, dtype=like.dtype) + 1) / cells - 1)
-
-
-def places(plane: Float[Tensor, "b k h w"], *, window: int | None = None) -> Float[Tensor, "b k 2"]:
-    """Return each joint's x and y in crop coordinates.
-
-    Args:
-        plane: probabilities of the cells.
-        window: expect over the cells within this many of the most probable one, in both directions; over all where left
-            out, as published. Gradients go through the probabilities, not through which cell is the most probable.
-    """
-    height, width = plane.shape[-2:]
-    if window is not None:
-        plane = plane * about_peak(plane, window)
-        plane = plane / plane.sum((2, 3), keepdim=True).clamp_min(torch.finfo(plane.dtype).tiny)
-    x = (plane.sum(2) * centres(width, like=plane)).sum(2)
-    y = (plane.sum(3) * centres(height, like=plane)).sum(2)
-    return torch.stack([x, y], dim=2)
-
-
-def about_peak(plane: Float[Tensor, "b k h w"], reach: int) -> Bool[Tensor, "b k h w"]:
-    """Return which cells are within so many rows and columns of the most probable one."""
-    height, width = plane.shape[-2:]
-    likeliest = plane.flatten(2).argmax(2)[..., None]
-    rows = (torch.arange(height, device=plane.device) - likeliest // width).abs() <= reach
-    columns = (torch.arange(width, device=plane.device) - likeliest % width).abs() <= reach
-    return rows[..., :, None] & columns[..., None, :]

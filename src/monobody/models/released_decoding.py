@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from monobody.models.depth_modes import DepthModes
-from monobody.models.hypotheses import Marginals
+from monobody.models.marginals import Marginals
 
 
 def released_joints(said: Marginals, *, modes: int, depth_range: float) -> tuple[Float[Tensor, "b m k 3"], DepthModes]:

@@ -26,7 +26,8 @@ from monobody.hypothesis import Kept
 from monobody.models.decode import decode_marginals
 from monobody.models.depth_ways import MOST
 from monobody.models.detectors import Detector
-from monobody.models.hypotheses import about_peak, marginals
+from monobody.models.marginals import marginals
+from monobody.models.places import about_peak
 from monobody.models.whole_poses import bone_size
 from monobody.predict.detection import Detection
 from monobody.predict.estimate import Seen
@@ -144,7 +145,7 @@ class SkeletonEstimator:
                 read = decode_marginals(
                     said, usual_m, joint_set=self.joint_set, depth_range=self.network.depth_range, poses=MOST
                 )
-                seen = (said.plane * about_peak(said.plane, max(round(said.plane.shape[-1] / 32), 1))).sum((2, 3))
+                seen = about_peak(said.plane, max(round(said.plane.shape[-1] / 32), 1))[1].sum(2)
                 clear = (seen >= CLEAR).float().mean(1)
                 parts.append((read.whole.cpu(), read.weight.cpu(), clear.cpu()))
         joints, weight, clear = (torch.cat(each) for each in zip(*parts, strict=True))

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from monobody.data.geodesic import GeodesicWeights
 from monobody.models.decode import joint_wise, joints_of
 from monobody.models.detectors import Detector
-from monobody.models.hypotheses import marginals, places
+from monobody.models.marginals import marginals
 from monobody.models.physique import Physique
+from monobody.models.places import places
 from monobody.models.pose_graph import PoseGraphCritic
 from monobody.models.released_decoding import released_joints
 from monobody.models.skeleton_mask import Limbs

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from monobody.data.geodesic import GeodesicWeights
 from monobody.losses import weighted_mean
 from monobody.models.depth_modes import DepthModes
-from monobody.models.hypotheses import Marginals
+from monobody.models.marginals import Marginals
 from monobody.models.pose_graph import PoseGraphCritic
 from monobody.models.skeleton_mask import Limbs, skeleton_mask
 from monobody.train.dense_heads import shared_out

@@ -21,7 +21,7 @@ from monobody.data.sample import Sample
 from monobody.metrics import pa_mpjpe, pck
 from monobody.models.decode import Reading, decode_marginals
 from monobody.models.depth_ways import MOST
-from monobody.models.hypotheses import Marginals, marginals
+from monobody.models.marginals import Marginals, marginals
 from monobody.train.hmr_task import as_input
 from monobody.train.hypotheses_labels import cube_of, from_cube, to_cube
 from monobody.train.log import draw_joints
