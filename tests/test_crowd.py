@@ -52,6 +52,13 @@ def test_three_hundred_small_people_are_none_and_that_is_said(
     assert list(out.iterdir()) == []
 
 
+def test_one_person_is_no_crowd_however_many_places_look_a_little_like_somebody() -> None:
+    photo = np.asarray(Image.open(PHOTO.with_name("camera.jpg")).convert("RGB"))
+    detector = BlazeDetector()
+    assert len(detector(photo)) == 1
+    assert detector.notes == ()
+
+
 def test_three_hundred_places_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """The detector is made to propose a person at each of 300 places."""
     propose_everywhere(monkeypatch)

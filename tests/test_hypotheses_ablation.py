@@ -58,6 +58,7 @@ def test_rows_are_trained_measured_and_told(out: Path) -> None:
     single = report["rows"]["single"]
     assert single["confident_mpjpe_mm"] == single["best_joints_mpjpe_mm"] == single["best_whole_mpjpe_mm"]
     assert "oracle" in report["hypotheses"]
+    assert Settings(**report["settings"] | {"seeds": tuple(report["settings"]["seeds"])}) == SMALL
 
 
 @pytest.mark.slow

@@ -288,7 +288,10 @@ def test_masks_say_where_to_look(untrained: Path) -> None:
     model = load(untrained, body=shipped_body())
     (person,) = model(pixels, mask=mask, detector=find).people
     np.testing.assert_array_equal(person.box_px, (10, 20, 31, 61))
-    for wrong, word in ((np.zeros_like(mask), "empty"), (np.ones_like(mask), "whole picture"), (mask[:50], "pixels")):
+    speck = np.zeros_like(mask)
+    speck[40, 30] = 255
+    wrongs = (np.zeros_like(mask), "empty"), (np.ones_like(mask), "covers 100 %"), (mask[:50], "pixels"), (speck, "1 p")
+    for wrong, word in wrongs:
         with pytest.raises(UserError, match=word):
             model(pixels, mask=wrong)
     with pytest.raises(UserError, match="not both"):
@@ -327,3 +330,9 @@ def test_the_command_line_writes_every_kind(
     assert Scene.load(out / "a.npz").has_bodies
     assert main([*command[:-1], "none", "-o", str(out)]) == 2
     assert "hypotheses" in capsys.readouterr().err
+    Image.fromarray(np.zeros_like(inside)).save(mask)
+    assert main([*command, "-o", str(out)]) == 2
+    assert "is black" in capsys.readouterr().err
+    Image.fromarray(inside[:50]).save(mask)
+    assert main([*command, "-o", str(out)]) == 2
+    assert "pixels" in capsys.readouterr().err

@@ -92,7 +92,7 @@ def evaluate_ablation(
     }
     print_table(report)
     with atomic_write(json_path or out / "ablation.json") as temporary:
-        temporary.write_text(json.dumps(rounded(report), indent=1) + "\n")
+        temporary.write_text(json.dumps(rounded(report) | {"settings": report["settings"]}, indent=1) + "\n")
     from monobody.evaluate.ablation_figure import draw_figure
     from monobody.evaluate.ablation_page import ablation_page
 

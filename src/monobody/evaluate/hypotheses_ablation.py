@@ -136,7 +136,7 @@ def evaluate_hypotheses(
     }
     print_table(report)
     with atomic_write(json_path or out / "hypotheses.json") as temporary:
-        temporary.write_text(json.dumps(rounded(report), indent=1) + "\n")
+        temporary.write_text(json.dumps(rounded(report) | {"settings": report["settings"]}, indent=1) + "\n")
     return report
 
 

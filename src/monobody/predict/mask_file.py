@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from monobody.data.mask import FULL_SHARE, as_mask
+from monobody.data.mask import as_mask, box_of, fault_of_mask
 from monobody.errors import UserError
 from monobody.image import read_image
 from monobody.predict.batch import PICTURE_SUFFIXES
@@ -58,12 +58,11 @@ def box_in_mask(mask: Any, width_px: int, height_px: int) -> tuple[float, float,
         height_px: of the picture.
 
     Raises:
-        UserError: the mask has another size, or covers nothing, or everything.
+        UserError: the mask has another size, or covers nothing, next to nothing, or everything.
     """
-    inside = as_mask(mask, height=height_px, width=width_px) > 0
-    if not inside.any():
-        raise UserError("The mask is empty: it must be white where the person is.")
-    if inside.mean() > FULL_SHARE:
-        raise UserError("The mask covers the whole picture: it must be white where the person is, and black elsewhere.")
-    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    inside = as_mask(mask, height=height_px, width=width_px)
+    fault = fault_of_mask(inside)
+    if fault is not None:
+        raise UserError(f"Nobody can be where the mask says, {fault}: it must be white where the person is alone.")
+    x0, y0, x1, y1 = box_of(inside).tolist()
+    return x0, y0, x1, y1

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from monobody.body.assets import SHIPPED_ANIMAL
 from monobody.body.model import Body
+from monobody.body.skeleton import HUMAN_SETS
 from monobody.camera import Camera, full_image_translation
 from monobody.data.crop import Crop, checked_box, turn_back
 from monobody.errors import UserError
@@ -239,10 +240,12 @@ class Predictor:
             lift: whether skeletons are turned into bodies, each hypothesis into one.
 
         Raises:
-            UserError: there are no such hypotheses, or the model gives bodies already.
+            UserError: there are no such hypotheses, or with `lift` the model gives bodies already, or no people.
         """
         kept = checked_kept(hypotheses)
         if isinstance(self.estimator, SkeletonEstimator):
+            if lift and self.estimator.joint_set not in HUMAN_SETS:
+                raise UserError(f"{self.model} finds no people: only they are lifted to bodies. Leave out --lift.")
             model = self.model.removesuffix(LIFTED) + (LIFTED if lift else "")
             return Predictor(replace(self.estimator, kept=kept, lift=lift), self.body, model=model, terms=self.terms)
         if lift:
