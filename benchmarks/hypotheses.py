@@ -4,8 +4,8 @@ Of each detector, on one core of the processor and with fresh weights, since wei
 
 - a picture through the network, alone and in a batch of 16; what reading poses from the volume adds (the aim is at most
   5 %), and what the critic takes for that many poses;
-- a training step of 8 crops with every loss (masks, critic, dense ones) against the bare network's forward and backward
-  pass on the same crops, and the largest memory of the process while steps are made (the aim is below 6 GB).
+- a training step of 8 crops with every loss (masks, critic, dense ones) and Adam against the bare network's forward and
+  backward pass on the same crops, and the largest memory of the process while steps are made (the aim is below 6 GB).
 
 Times are processor time, so that a busy machine does not change them much. Peak memory is measured in processes of
 their own.
@@ -99,6 +99,8 @@ def training_step(name: str) -> None:
 
     def whole() -> None:
         sum(task.losses(rows).values()).backward()  # pyright: ignore[reportAttributeAccessIssue]
+        for optimiser in task.optimisers.values():
+            optimiser.step()
         forget()
 
     def bare() -> None:

@@ -41,6 +41,8 @@ from monobody.train.hypotheses_validation import Answers, answers_of, numbers_of
 
 STEPS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4)
 """In standard deviations."""
+BONES = (0.0, 0.1, 0.2, 0.5, 1.0)
+"""How much a bone's squared logarithm of length counts against a pose's weight."""
 
 
 def main() -> None:
@@ -88,18 +90,47 @@ def asked(name: str, data: Path | None) -> dict[str, Any]:
         "whole": measured(f"{name}: best of 5 whole poses", "best_whole", ruler, whole),
         **foreseen(detector, said.depth, ruler.truth.cube[..., 2], usual_m),
         **nearest(own["its own, shares"], ruler),
+        "weighed_by_bones": weighed_by_bones(own["its own, shares"], ruler),
     }
 
 
 def nearest(answers: Answers, ruler: Ruler) -> dict[str, list[float]]:
     """Return how often each whole pose is the nearest to the truth, about the root, and what it weighs."""
-    root = SKELETONS["xas18"].parents.index(-1)
-    about, true = (poses - poses[..., root : root + 1, :] for poses in (answers.whole, ruler.truth.cube[:, None]))
-    best = (about - true).norm(dim=-1).mean(-1).argmin(1)
-    often = (torch.bincount(best, minlength=about.shape[1]) / len(best)).tolist()
+    best = _errors(answers, ruler).argmin(1)
+    often = (torch.bincount(best, minlength=answers.whole.shape[1]) / len(best)).tolist()
     weight = answers.weight.mean(0).tolist()
     print(f"\nthe nearest: {[round(share, 2) for share in often]}, weights {[round(share, 2) for share in weight]}")
     return {"how_often_nearest": often, "weights": weight}
+
+
+def weighed_by_bones(answers: Answers, ruler: Ruler) -> dict[str, dict[str, float]]:
+    """Return what weights are worth that believe a pose the less the less its bones are as long as people's.
+
+    Log score: minus the mean logarithm of the weight of the pose that is nearest to the truth; the less the better.
+    """
+    skeleton = SKELETONS["xas18"]
+    moving = [joint for joint, parent in enumerate(skeleton.parents) if parent >= 0]
+    ends = answers.whole[:, :, [skeleton.parents[joint] for joint in moving]]
+    length = (answers.whole[:, :, moving] - ends).norm(dim=-1).clamp_min(1e-3).log() - ruler.usual_m[moving].log()
+    # One size a person, that of the first pose.
+    off = (length - length[:, :1].median(-1, keepdim=True).values).clamp(-1, 1).square().sum(-1)
+    best = _errors(answers, ruler).argmin(1)
+    print("\n| bones count | log score | the heaviest, MPJPE mm |\n|---|---|---|")
+    found = {}
+    for factor in BONES:
+        weight = (answers.weight.log() - factor * off).log_softmax(1)
+        heaviest = answers.whole[torch.arange(len(best)), weight.argmax(1)]
+        score, mpjpe = -weight.gather(1, best[:, None]).mean(), ruler.truth.errors(heaviest)["mpjpe_mm"].mean()
+        found[f"{factor:g}"] = {"log_score": float(score), "heaviest_mpjpe_mm": float(mpjpe)}
+        print(f"| {factor:g} | {score:.3f} | {mpjpe:.1f} |", flush=True)
+    return found
+
+
+def _errors(answers: Answers, ruler: Ruler) -> Float[Tensor, "b n"]:
+    """Return how far each whole pose is from the truth about the root, infinitely where there is none."""
+    root = SKELETONS["xas18"].parents.index(-1)
+    about, true = (poses - poses[..., root : root + 1, :] for poses in (answers.whole, ruler.truth.cube[:, None]))
+    return (about - true).norm(dim=-1).mean(-1).masked_fill(answers.weight == 0, torch.inf)
 
 
 def measured(title: str, choice: str, ruler: Ruler, rows: Mapping[str, Answers]) -> dict[str, dict[str, float]]:

@@ -50,7 +50,7 @@ def xas_stage2() -> Recipe:
     Command:  monobody train xas-stage2 --data DATA --start runs/xas-stage1/weights.safetensors --out runs/xas-stage2
     Hardware: as the first stage
     Time:     10,320 steps of 64 (15 epochs of 688, half of each batch pairs)
-    Result:   none that we have read (docs/hypotheses.md), and not run here
+    Result:   none that we have read, and not run here
     """
     settings = HypothesesSettings(weights=STAGE_2, rate=1e-4, critic_rate=1e-4, mask_size=256)
     return replace(
@@ -203,7 +203,7 @@ def xas_blaze() -> Recipe:
 
 
 def xas_released() -> Recipe:
-    """What the released code computes, faults and all, where results must be compared with it; stage 2 on ResNet-50.
+    """What the released code teaches the detector, faults and all, where results must be compared; stage 2 on ResNet-50.
 
     Command:  monobody train xas-released --data DATA --start resnet50.pth --out runs/xas-released
     Hardware: as `xas-stage2`

@@ -57,7 +57,7 @@ class HypothesesWeights:
     """With it there is a critic."""
     winner_share: float = WINNER_SHARE
     released: bool = False
-    """Compute what the released code computes where that is something else (docs/hypotheses.md)."""
+    """Teach the detector what the released code teaches it where that is something else (docs/released-faults.md)."""
 
     @property
     def looks_at_masks(self) -> bool:

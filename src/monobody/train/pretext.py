@@ -33,7 +33,7 @@ def skeleton_loss(
     selected = (skeleton > SEEN).to(skeleton.dtype)
     error = (skeleton - mask).square()
     if released:
-        return (error.mean((1, 2)) * selected.mean((1, 2))).mean()
+        return error.mean() * selected.mean()
     weight = selected if weight is None else selected * weight
     return (error * weight).sum() / weight.sum().clamp_min(1e-6)
 
