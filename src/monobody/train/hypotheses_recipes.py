@@ -203,7 +203,7 @@ def xas_blaze() -> Recipe:
 
 
 def xas_released() -> Recipe:
-    """What the released code teaches the detector, faults and all, where results must be compared; stage 2 on ResNet-50.
+    """What the released code teaches the detector, faults and all, for comparison; stage 2 on ResNet-50.
 
     Command:  monobody train xas-released --data DATA --start resnet50.pth --out runs/xas-released
     Hardware: as `xas-stage2`
