@@ -190,7 +190,8 @@ class Scene:
         views: list[tuple[Figures, str]] = []
         for rank in range(max((len(row) for row in ranked), default=1)):
             shown = [(number, row[rank]) for number, row in enumerate(ranked) if rank < len(row)]
-            views.append((self._figures(shown), ", ".join(as_percent(one.weight) for _, one in shown)))
+            weights = [as_percent(one.weight) for _, one in shown]
+            views.append((self._figures(shown), ", ".join(weights if len(set(weights)) > 1 else weights[:1])))
         return draw_sides(self._pixels(picture), views, self.camera)
 
     def meshes(self) -> list[Float[np.ndarray, "v 3"]]:
