@@ -15,11 +15,20 @@ import pytest
 import torch
 from PIL import UnidentifiedImageError
 
+from monobody.body.kinematics import JointBody
+from monobody.body.model import Body
 from monobody.data.crop import Crop
 from monobody.data.faults import Fault, Tally, fault_of, read_sample, usable
-from monobody.data.mix import ATTEMPTS, Mix, Part, batches
+from monobody.data.mix import ATTEMPTS, Mix, Part, batches, collate
 from monobody.data.sample import NO_AUGMENT, Sample
 from monobody.errors import UserError
+from monobody.models.detectors import build_detector
+from monobody.train.hypotheses_labels import SETS, people_labels
+from monobody.train.hypotheses_recipes import STAGE_2
+from monobody.train.hypotheses_settings import HypothesesSettings
+from monobody.train.hypotheses_task import HypothesesTask
+from monobody.train.hypotheses_terms import PUBLISHED, HypothesesWeights
+from monobody.train.task import Findings
 
 SIZE = 16
 
@@ -209,6 +218,55 @@ def test_few_bad_samples_are_never_refused_and_many_always() -> None:
         tally.add(20, 5)
 
 
+def somebody(number: int) -> Sample:
+    """A sample with a mask whose joints stand four metres before a camera that sees two metres of them."""
+    good = sample(number)
+    mask = np.zeros((40, 30), np.uint8)
+    mask[10:30, 10:20] = 255
+    assert good.joints_cam_m is not None
+    return replace(good, mask=mask, focal_px=50.0, joints_cam_m=good.joints_cam_m + np.array([0, 0, 4], np.float32))
+
+
+ONE_JOINT = np.eye(19, dtype=np.float32)[4]
+ODD: list[Callable[[Sample], Sample]] = [
+    changed("joints_cam_m", 2, 2, value=np.nan),
+    changed("betas", 0, value=np.nan),
+    lambda good: replace(good, visible=ONE_JOINT, keypoints_px=np.where(
+        ONE_JOINT[:, None] > 0, good.keypoints_px, np.nan)),
+    lambda good: replace(good, visible=ONE_JOINT, joints_cam_m=None, rotations=None, betas=None, mask=None),
+    lambda good: replace(good, visible=np.zeros(19, np.float32)),
+    lambda good: replace(good, joints_cam_m=None, rotations=None, betas=None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("weights", [STAGE_2, replace(PUBLISHED, released=True)], ids=["ours", "released"])
+def test_several_hypotheses_learn_from_odd_people_and_past_bad_ones(weights: HypothesesWeights) -> None:
+    """Labels that are no numbers are passed over; one visible joint, or none, is no reason for a loss to be none."""
+    people = [odd(somebody(number)) for number, odd in enumerate(ODD)] + [somebody(6), somebody(7)]
+    mix = Mix([Part(samples=people, share=1.0, augment=NO_AUGMENT)], size=32, seed=3, masks=True)
+    rows = collate([mix[number] for number in range(len(people))])
+    assert rows["skipped"].sum() >= 2
+    assert 0 < rows["has_body"].sum() < len(people)
+    poser = JointBody.from_body(Body.load(), SETS)
+    labels = people_labels(rows, poser)
+    assert labels["known"].any()
+    assert all(bool(values.isfinite().all()) for values in labels.values())
+    detector = build_detector("xas-mini", size=32, first=8, width=8)
+    task = HypothesesTask(
+        detector,
+        lambda *_: iter([rows]),
+        lambda module: Findings(numbers={}),
+        HypothesesSettings(weights=weights, mask_size=16),
+        labels=lambda rows: people_labels(rows, poser),
+    )
+    losses = task.losses(next(task.batches(0, process=0, processes=1)))
+    assert all(bool(value.detach().isfinite()) for value in losses.values())
+    torch.stack(list(losses.values())).sum().backward()
+    grads = [p.grad for module in task.modules.values() for p in module.parameters() if p.grad is not None]
+    assert all(bool(grad.isfinite().all()) for grad in grads)
+    assert any(bool(grad.any()) for grad in grads)
+
+
 class Killing(Some):
     """Samples of which one takes all memory there is."""
 
@@ -255,6 +313,8 @@ def test_validation_samples_are_named_and_counted(capsys: pytest.CaptureFixture[
 KEPT_TO_THE_END = """
 import os, signal, sys, time
 import numpy as np
+from monobody.body.kinematics import JointBody
+from monobody.body.model import Body
 from monobody.data.crop import Crop
 from monobody.data.mix import Mix, Part, batches
 from monobody.data.sample import NO_AUGMENT, Sample

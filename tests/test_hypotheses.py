@@ -53,6 +53,14 @@ def test_a_mode_at_either_end_is_found(end: int) -> None:
     modes = depth_modes(bumps((end, 1.0), width=0.7))
     assert abs(float(modes.depth[0, 0, 0]) - depth_of(end)) < 0.03
     assert modes.valid[0, :, 0].tolist() == [True, False, False]
+    # Alone it is the mean of everything as well; beside another mode it is found only if it is looked for.
+    other, third = abs(end - 40), abs(end - 60)
+    beside = torch.zeros(1, 1, BINS)
+    beside[..., [end, other, third]] = torch.tensor([0.6, 0.35, 0.05])
+    assert chosen_slices(beside, count=3, window=7)[0, 0].tolist() == [end, other, third]
+    both = depth_modes(beside)
+    torch.testing.assert_close(both.depth[0, :2, 0], torch.tensor([depth_of(end), depth_of(other)]))
+    torch.testing.assert_close(both.probability[0, :, 0], torch.tensor([0.6, 0.35, 0.05]))
 
 
 def test_a_certain_volume_gives_no_nan() -> None:
@@ -258,6 +266,17 @@ def test_compiled_sums_agree_with_a_softmax_in_double_precision(scale: float) ->
     found = marginals(volume)
     torch.testing.assert_close(found.plane.double(), exact.sum(2), rtol=1e-5, atol=1e-9)
     torch.testing.assert_close(found.depth.double(), exact.sum((3, 4)), rtol=1e-5, atol=1e-9)
+
+
+def test_joints_shared_out_among_threads_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = torch.randn(3, 5, 16, 8, 12, generator=torch.Generator().manual_seed(8))
+    alone = marginals(volume)
+    monkeypatch.setattr("monobody.models.marginals.CELLS_A_THREAD", 1000)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    together = marginals(volume)
+    torch.testing.assert_close(together.plane, alone.plane, rtol=0, atol=0)
+    torch.testing.assert_close(together.depth, alone.depth, rtol=0, atol=0)
+    assert marginals(volume[:0]).plane.shape == (0, 5, 8, 12)
 
 
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf])

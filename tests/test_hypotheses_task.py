@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from monobody.body import assets, model
 from monobody.body.bones import usual_bones_m
 from monobody.body.model import Body
 from monobody.body.skeleton import SKELETONS
@@ -20,6 +21,7 @@ from monobody.models.marginals import Marginals, marginals
 from monobody.models.released_decoding import released_joints
 from monobody.models.skeleton_mask import Limbs
 from monobody.models.storage import load_weights, read_card
+from monobody.train.engine import fit
 from monobody.train.hypotheses_recipes import STAGE_2
 from monobody.train.hypotheses_settings import HypothesesSettings
 from monobody.train.hypotheses_task import HypothesesTask
@@ -32,6 +34,7 @@ from monobody.train.hypotheses_validation import (
     repaired_joints,
 )
 from monobody.train.log import read_table
+from monobody.train.plan import Plan
 from monobody.train.recipes import RECIPES, find_recipe
 from monobody.train.task import Batch, Findings
 
@@ -155,6 +158,42 @@ def test_geodesic_weights_make_hands_and_feet_count_more() -> None:
 
     # What is missed of the trunk weighs little, what is missed of the hand much.
     assert grown(-0.1) > 1.03 * grown(-0.8)
+
+
+@pytest.mark.parametrize("weights", [STAGE_2, replace(PUBLISHED, released=True)], ids=["ours", "released"])
+def test_a_step_asks_the_detector_once_for_all_rows_on_one_processor(
+    weights: HypothesesWeights, tmp_path: Path
+) -> None:
+    """Critic and detector learn from the same pass; nothing asks for a graphics card or for other processes."""
+    task, asked = a_task(weights), []
+    task.detector.register_forward_hook(lambda module, inputs, said: asked.append(len(inputs[0])))
+    before = {name: [p.clone() for p in module.parameters()] for name, module in task.modules.items()}
+    fit(task, Plan(steps=2, warmup_steps=0, device="cpu"), tmp_path)
+    assert asked == [6, 6]
+    assert not torch.distributed.is_initialized()
+    for name, module in task.modules.items():
+        assert not any(isinstance(each, nn.SyncBatchNorm) for each in module.modules())
+        assert any(not torch.equal(p, q) for p, q in zip(module.parameters(), before[name], strict=True)), name
+
+
+def test_a_stage_begins_with_its_own_rates_and_remembers_no_other_s() -> None:
+    first = a_task(STAGE_2)
+    settings = replace(first.settings, rate=3e-4, critic_rate=7e-5)
+    second = HypothesesTask(first.detector, first.stream, lambda module: Findings(numbers={}), settings)
+    rates = {name: {group["lr"] for group in found.param_groups} for name, found in second.optimisers.items()}
+    assert rates == {"detector": {3e-4}, "critic": {7e-5}}
+    assert not any(found.state for found in second.optimisers.values())
+
+
+def test_training_needs_no_body_file_besides_what_makes_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The released code builds its network from SMPL's pickle, and never uses it."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a body was asked for")
+
+    for module in (assets, model):
+        monkeypatch.setattr(module, "load_body_data", refused)
+    assert a_task(STAGE_2).losses(a_batch())
 
 
 @pytest.mark.slow
