@@ -24,8 +24,9 @@ from torch import Tensor
 
 from monobody.body.bones import usual_bones_m
 from monobody.body.model import Body
-from monobody.models.decode import decode
+from monobody.models.decode import decode_marginals
 from monobody.models.detectors import NAMES, Detector, build_detector
+from monobody.models.marginals import marginals
 from monobody.models.pose_graph import PoseGraphCritic
 from monobody.train.hypotheses_recipes import STAGE_2
 from monobody.train.hypotheses_settings import HypothesesSettings
@@ -64,7 +65,7 @@ def prediction(name: str, usual_m: Tensor) -> None:
         with torch.inference_mode():
             forward, read, judge = milliseconds(
                 lambda images=images: detector(images),
-                lambda volume=volume: decode(volume, usual_m, depth_range=detector.depth_range),
+                lambda volume=volume: decode_marginals(marginals(volume), usual_m, depth_range=detector.depth_range),
                 lambda poses=poses: critic(poses),
             )
         print(

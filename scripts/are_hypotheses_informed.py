@@ -14,7 +14,8 @@ of the picture but the mean:
 
 What a detector's own hypotheses gain beyond that, they know. Both readings of `models/decode.py` are measured, on the
 500 shipped rendered people in their true regions. It also says how calibrated depths are on these people, how well
-`models/depth_ways.py` foresees which go wrong together, and how often which of the five whole poses is the nearest.
+`models/depth_ways.py` foresees which go wrong together, how often which of the five whole poses is the nearest,
+and whether weights that look at bones would tell.
 """
 
 import argparse

@@ -2,12 +2,12 @@
 
     python scripts/what_the_critic_knows.py RUN --data DATA [--rows multi strong_critic] [-o FILE.json]
 
-RUN is the folder in which `monobody evaluate hypotheses --out RUN` left its networks. Each row's critic judges, on the
-500 shipped rendered people: their true poses; the first of the hypotheses that it was trained against; the true poses
-with every depth moved at random, and half as deep. And the first hypotheses of 500 photos. "Told apart" is the share of
-pairs of a true and another pose of which the true one is judged the better (the area under the ROC curve; 50 is
-chance). "Rank correlation" is Spearman's, of a verdict and the pose's error: if a verdict is to make poses better, it
-has to be well below 0.
+RUN is the folder in which `monobody evaluate hypotheses --out RUN` left its networks. Each row's critic, with averaged
+weights, judges on the 500 shipped rendered people: their true poses; the first of the hypotheses that it was trained
+against; the true poses with every depth moved at random, and half as deep. And the first hypotheses of 500 photos.
+"Told apart" is the share of pairs of a true and another pose of which the true one is judged the better (the area under
+the ROC curve; 50 is chance). "Rank correlation" is Spearman's, of a verdict and the pose's error: if a verdict is to
+make poses better, it has to be well below 0.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from scipy.stats import mannwhitneyu, spearmanr
 from torch import Tensor
 
-from monobody.evaluate.ablation import this_commit
+from monobody.evaluate.ablation import rounded, this_commit
 from monobody.evaluate.hypotheses_ablation import Ruler, load_detector
 from monobody.evaluate.hypotheses_runs import Settings
 from monobody.files import atomic_write
@@ -51,16 +51,19 @@ def main() -> None:
     if options.out is not None:
         said = {"command": "python scripts/what_the_critic_knows.py RUN --data DATA", "commit": this_commit()}
         with atomic_write(options.out) as temporary:
-            temporary.write_text(json.dumps(said | report, indent=1) + "\n")
+            temporary.write_text(json.dumps(rounded(said | report), indent=1) + "\n")
 
 
 def known(run: Path, ruler: Ruler) -> dict[str, float]:
     """Return how well a run's critic tells true poses from others, and predicted ones by their errors."""
     detector, hypotheses = load_detector(run / "weights.safetensors", size=ruler.size)
     critic = PoseGraphCritic(detector.joint_set).eval()
-    (learnt,) = sorted(run.glob("checkpoints/*/critic_average.safetensors"))[-1:]
-    critic.load_state_dict(load_file(learnt))
-    assert ruler.photos is not None
+    learnt = sorted(run.glob("checkpoints/*/critic_average.safetensors"))
+    if not learnt:
+        raise SystemExit(f"{run} has no critic: give the --out of `monobody evaluate hypotheses`, and rows with one.")
+    critic.load_state_dict(load_file(learnt[-1]))
+    if ruler.photos is None:
+        raise SystemExit("There are no photos to judge: --data needs lsp_extended.")
     made, seen = (
         answers_of(detector, rows["images"], ruler.usual_m, hypotheses=hypotheses, reading="modes").joint_wise[:, 0]
         for rows in (ruler.people, ruler.photos)

@@ -313,8 +313,6 @@ def test_validation_samples_are_named_and_counted(capsys: pytest.CaptureFixture[
 KEPT_TO_THE_END = """
 import os, signal, sys, time
 import numpy as np
-from monobody.body.kinematics import JointBody
-from monobody.body.model import Body
 from monobody.data.crop import Crop
 from monobody.data.mix import Mix, Part, batches
 from monobody.data.sample import NO_AUGMENT, Sample

@@ -59,6 +59,14 @@ def test_one_person_is_no_crowd_however_many_places_look_a_little_like_somebody(
     assert detector.notes == ()
 
 
+def test_who_is_followed_already_makes_a_crowd_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = np.asarray(Image.open(PHOTO).convert("RGB"))
+    (one,) = blaze_search.everybody(photo)
+    propose_everywhere(monkeypatch, rows=2)
+    for followed, unread in ((0, 0), (14, 0), (15, 10)):
+        assert blaze_search.look_over(photo, [one] * followed) == ([], unread)
+
+
 def test_three_hundred_places_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """The detector is made to propose a person at each of 300 places."""
     propose_everywhere(monkeypatch)
@@ -84,12 +92,12 @@ def test_a_film_s_note_outlives_a_run_that_was_stopped(monkeypatch: pytest.Monke
         monkeypatch.setattr(blaze_search, "_proposals", None)
 
 
-def propose_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let stage one see somebody at 300 places, and stage two nobody."""
+def propose_everywhere(monkeypatch: pytest.MonkeyPatch, rows: int = 15) -> None:
+    """Let stage one see somebody at 20 places a row, 300 in all, and stage two nobody."""
     from monobody.data.crop import Crop
     from monobody.predict.blazepose import Candidate
 
-    places = [Crop((40.0 * column, 60.0 * row), 50.0) for row in range(15) for column in range(20)]
+    places = [Crop((40.0 * column, 60.0 * row), 50.0) for row in range(rows) for column in range(20)]
     found = [Candidate(score=0.9, region=place) for place in places]
     monkeypatch.setattr(blaze_search, "_proposals", lambda rgb, window: found)
     monkeypatch.setattr(blaze_search, "search_windows", lambda *size: [Crop((0.0, 0.0), 100.0)])

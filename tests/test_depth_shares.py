@@ -162,6 +162,19 @@ def test_where_depths_are_certain_there_is_one_pose_and_the_rest_repeat_it() -> 
     torch.testing.assert_close(poses[1, 5:], poses[1, :1].expand(2, -1, -1))
 
 
+def test_where_one_way_is_certain_its_poses_come_last_and_the_first_weighs_for_them() -> None:
+    """The trunk is certain and the legs are not: the two heaviest of the other poses are the first one again."""
+    spread = torch.full((1, 18), 0.002)
+    spread[0, [XAS.joints.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("knee", "ankle")]] = 0.3
+    poses, weight = poses_of(normal(torch.zeros(1, 18), spread))
+    whole = xas_ways().weight
+    assert (weight[0] > 0).tolist() == [True, True, True, False, False]
+    assert weight[0].tolist() == pytest.approx([whole[0] + whole[1] + whole[2], whole[3], whole[4], 0, 0])
+    apart = (poses[0, :, :, 2] - poses[0, :1, :, 2]).abs().amax(-1)
+    assert (apart[1:3] > 0.2).all()
+    assert (apart[3:] == 0).all()
+
+
 def test_one_unsure_wrist_is_enough_for_other_poses() -> None:
     spread = torch.full((1, 18), 0.005)
     spread[0, XAS.joints.index("left_wrist")] = 0.3

@@ -14,11 +14,7 @@ from monobody.cli import clips, main
 from monobody.predict import batch
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "log.md"]
-VERBS = (
-    *("predict", "fit", "export", "export_onnx", "view", "serve", "synthesize", "prepare"),
-    *("train", "evaluate", "body", "models", "doctor"),
-)
+PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "log.md")]
 
 
 def commands() -> list[str]:
@@ -41,8 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
         return recorded
 
-    for name in VERBS:
-        monkeypatch.setattr(cli, name, instead(getattr(cli, name)))
+    monkeypatch.setattr(cli, "VERBS", {name: instead(verb) for name, verb in cli.VERBS.items()})
     return said
 
 

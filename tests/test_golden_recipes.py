@@ -85,8 +85,10 @@ def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_first_losses_are_as_they_were(name: str, tmp_path: Path) -> None:
     golden, found = json.loads(GOLDEN.read_text())[name], curves(name, tmp_path)
     assert found.keys() == golden.keys()
+    # The critic's share of X as Supervision's loss is 4e-5 at first.
+    least = 1e-5 if find_recipe(name).hypotheses is not None else 1e-6
     for column, values in golden.items():
-        np.testing.assert_allclose(found[column], values, rtol=TOLERANCE, atol=1e-5, err_msg=f"{name}: {column}")
+        np.testing.assert_allclose(found[column], values, rtol=TOLERANCE, atol=least, err_msg=f"{name}: {column}")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def test_a_set_is_known_by_its_name_and_its_labels_and_not_by_parts_of_a_path(tm
     assert "prepared/h36m" in told
 
 
-def test_no_string_is_run_and_no_error_swallowed_whatever_it_is() -> None:
+def test_no_string_is_run_and_no_handler_takes_whatever_comes() -> None:
     assert parse_mixture("__import__('os').abort()=1") == {"__import__('os').abort()": 1.0}
     wrong = []
     for path in SOURCE.rglob("*.py"):

@@ -177,6 +177,23 @@ def test_bodies_are_lifted_from_every_hypothesis(scene: Scene, tmp_path: Path) -
     assert (tmp_path / "scene.bvh").stat().st_size > 1000
 
 
+def test_side_views_tell_a_weight_that_all_have_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    crop = scene.people[0].crop
+    points = crop_points(scene, crop)
+    elbow = points[XAS18.index("left_elbow"), 2]
+    points[WRIST, 2] = elbow - 0.26
+    (person,) = ask(painted(points, also={WRIST: (elbow + 0.26, 0.3)}), scene, crop, kept=2)[0].people
+    told: list[list[str]] = []
+    monkeypatch.setattr(
+        "monobody.render.figures.draw_sides", lambda rgb, views, camera: told.append([words for _, words in views])
+    )
+    one, other = (replace(each, weight=weight) for each, weight in zip(person.hypotheses, (0.7, 0.3), strict=True))
+    alike, surer = (replace(person, hypotheses=(one, replace(other, weight=weight))) for weight in (0.3, 0.2))
+    for people in ((alike, alike), (alike, surer)):
+        replace(scene, people=people).side()
+    assert told == [["70 %", "30 %"], ["70 %", "30 %, 20 %"]]
+
+
 def test_a_network_without_an_opinion_says_so(scene: Scene) -> None:
     volumes, crop = torch.zeros(1, 18, CELLS, CELLS, CELLS), scene.people[0].crop
     found, told = ask(volumes, scene, crop, kept=3)

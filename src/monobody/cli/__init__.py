@@ -25,6 +25,14 @@ from monobody.cli.train import train
 from monobody.cli.view import view
 from monobody.errors import Interrupted, UserError
 
+VERBS = {
+    verb.__name__.replace("_", "-"): verb
+    for verb in (
+        *(predict, fit, export, export_onnx, view, serve, synthesize, prepare),
+        *(train, evaluate, body, models, doctor),
+    )
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
@@ -34,10 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"monobody {__version__}")
         return OK
-    verbs = (predict, fit, export, export_onnx, view, serve, synthesize, prepare, train, evaluate, body, models, doctor)
     try:
         code = tyro.extras.subcommand_cli_from_dict(
-            {verb.__name__.replace("_", "-"): verb for verb in verbs},
+            VERBS,
             prog="monobody",
             description="3D people from a single picture.",
             args=arguments or ["--help"],

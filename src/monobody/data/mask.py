@@ -132,13 +132,13 @@ def box_of(mask: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "4"]:
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
 
 
-def fault_of_mask(mask: UInt8[np.ndarray, "h w"]) -> str | None:
-    """Say why a mask is no silhouette of anybody; None where it may be one."""
+def fault_of_mask(mask: UInt8[np.ndarray, "h w"], name: str = "its mask") -> str | None:
+    """Say why a mask, called `name`, is no silhouette of anybody; None where it may be one."""
     share = np.count_nonzero(mask) / max(mask.size, 1)
     if share == 0:
-        return "its mask is empty"
+        return f"{name} is empty"
     if share > FULL_SHARE:
-        return f"its mask covers {100 * share:.0f} % of the picture"
+        return f"{name} covers {100 * share:.0f} % of the picture"
     x0, y0, x1, y1 = box_of(mask)
     side = max(x1 - x0, y1 - y0)
-    return f"its mask is {side:.0f} pixels large" if side < SMALLEST_SIDE_PX else None
+    return f"{name} is {side:.0f} pixels large" if side < SMALLEST_SIDE_PX else None

@@ -13,10 +13,11 @@ _SIXTH, _FIFTH, _FOURTH, _THIRD, _HALF, _ONE = (np.float32(1 / n) for n in (6, 5
 # Sums may be taken in any order ("reassoc"), or they would be taken one number at a time.
 @compiled(nogil=True, fastmath=SAFE_FASTMATH | {"reassoc"})
 def add_up(cells, plane, depth):
-    """Fill in the probabilities of places and of slices; NaN for joints with a logit that is NaN or infinite.
+    """Fill in the probabilities of places and of slices; NaN for joints that have NaN, +infinity, or nothing finite.
 
     e^x is 2^n e^r, n a whole number and r within half of log 2, where seven terms of the series err by 1e-7. The power
     of two is written into the number's exponent. All this is done for sixteen cells at once; exp is called for one.
+    Cells that are 87 below the largest or more, -infinity too, count 1e-38.
 
     Args:
         cells: (joints, slices, places) logits.

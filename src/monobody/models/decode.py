@@ -26,7 +26,7 @@ from monobody.body.skeleton import SKELETONS
 from monobody.models.depth_modes import DepthModes, depth_modes, equally_probable
 from monobody.models.depth_shares import depth_at, share_levels
 from monobody.models.depth_ways import poses_along_ways, ways_of
-from monobody.models.marginals import Marginals, centres, marginals
+from monobody.models.marginals import Marginals, centres
 from monobody.models.places import places
 from monobody.models.whole_poses import whole_poses
 
@@ -52,33 +52,6 @@ class Decoded:
     """Of the whole poses; they add up to 1, and are 0 where there are fewer than n."""
 
 
-def decode(
-    volume: Float[Tensor, "b k d h w"],
-    usual_m: Float[Tensor, " k"],
-    *,
-    joint_set: str = "xas18",
-    depth_range: float = 1.0,
-    modes: int = 3,
-    poses: int = 5,
-    reading: Reading = "shares",
-) -> Decoded:
-    """Read poses from a volume of logits.
-
-    Args:
-        volume: what a detector answers.
-        usual_m: length of the bone between each joint and its parent (:func:`monobody.body.bones.usual_bones_m`).
-        joint_set: whose joints they are.
-        depth_range: half the depth of the volume, in halves of the crop.
-        modes: depths of each joint.
-        poses: whole poses.
-        reading: see above.
-    """
-    said = marginals(volume)
-    return decode_marginals(
-        said, usual_m, joint_set=joint_set, depth_range=depth_range, modes=modes, poses=poses, reading=reading
-    )
-
-
 def decode_marginals(
     said: Marginals,
     usual_m: Float[Tensor, " k"],
@@ -89,7 +62,17 @@ def decode_marginals(
     poses: int = 5,
     reading: Reading = "shares",
 ) -> Decoded:
-    """Read poses from the probabilities of places and depths; `modes=1` takes each joint's expected depth."""
+    """Read poses from what a detector says.
+
+    Args:
+        said: probabilities of places and depths (:func:`monobody.models.marginals.marginals`).
+        usual_m: length of the bone between each joint and its parent (:func:`monobody.body.bones.usual_bones_m`).
+        joint_set: whose joints they are.
+        depth_range: half the depth of the volume, in halves of the crop.
+        modes: depths of each joint; 1 takes the expected one.
+        poses: whole poses.
+        reading: see above.
+    """
     skeleton = SKELETONS[joint_set]
     if reading == "shares" and modes > 1:
         level, weight = _levels(joint_set, tuple(usual_m.tolist()), modes, poses)

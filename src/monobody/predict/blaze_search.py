@@ -79,8 +79,8 @@ def everybody(rgb: UInt8[np.ndarray, "h w 3"], known: Sequence[Reading] = ()) ->
 def look_over(rgb: UInt8[np.ndarray, "h w 3"], known: Sequence[Reading] = ()) -> tuple[list[Reading], int]:
     """Return :func:`everybody`, and how many other places look like somebody and were not read, being too many.
 
-    Every picture has places that look a little like somebody. That they were not read counts where the picture is
-    crowded: where half of what was read is people, or more places were left than read.
+    Every picture has places that look a little like somebody. That some were not read counts where the picture is
+    crowded: where there are half as many people, known ones included, as places can be read, or more places were left.
     """
     proposals = [c for window in search_windows(*rgb.shape[:2]) for c in _proposals(rgb, window)]
     regions = sorted(((support(c.region, proposals), c.region) for c in distinct(proposals)), key=lambda r: -r[0])
@@ -104,7 +104,7 @@ def look_over(rgb: UInt8[np.ndarray, "h w 3"], known: Sequence[Reading] = ()) ->
         if strength >= MIN_SUPPORT and not any(nearly_equal(region, reading.crop) for reading in seen)
     ]
     people = [f.reading for f in one_a_body(found) if f.certainty >= MIN_CERTAINTY]
-    crowded = 2 * len(people) >= MAX_REGIONS or len(unread) > MAX_REGIONS
+    crowded = 2 * (len(known) + len(people)) >= MAX_REGIONS or len(unread) > MAX_REGIONS
     return people, len(unread) if crowded else 0
 
 

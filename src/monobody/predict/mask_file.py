@@ -61,8 +61,8 @@ def box_in_mask(mask: Any, width_px: int, height_px: int) -> tuple[float, float,
         UserError: the mask has another size, or covers nothing, next to nothing, or everything.
     """
     inside = as_mask(mask, height=height_px, width=width_px)
-    fault = fault_of_mask(inside)
+    fault = fault_of_mask(inside, "The mask")
     if fault is not None:
-        raise UserError(f"Nobody can be where the mask says, {fault}: it must be white where the person is alone.")
+        raise UserError(f"{fault}: it must be white where the person is, and black elsewhere.")
     x0, y0, x1, y1 = box_of(inside).tolist()
     return x0, y0, x1, y1

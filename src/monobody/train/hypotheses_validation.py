@@ -68,16 +68,23 @@ def read_from(
     reading: Reading = "shares",
 ) -> Answers:
     """Return the poses that are read from what a detector said."""
-    found = decode_marginals(
-        said,
-        usual_m.cpu(),
-        joint_set=str(detector.joint_set),
-        depth_range=float(detector.depth_range),  # pyright: ignore[reportArgumentType]
-        modes=hypotheses,
-        poses=poses,
-        reading=reading,
+    read = [
+        decode_marginals(
+            Marginals(plane=plane, depth=depth),
+            usual_m.cpu(),
+            joint_set=str(detector.joint_set),
+            depth_range=float(detector.depth_range),  # pyright: ignore[reportArgumentType]
+            modes=hypotheses,
+            poses=poses,
+            reading=reading,
+        )
+        for plane, depth in zip(said.plane.split(CROPS_AT_ONCE), said.depth.split(CROPS_AT_ONCE), strict=True)
+    ]
+    return Answers(
+        joint_wise=torch.cat([each.joint_wise for each in read]),
+        whole=torch.cat([each.whole for each in read]),
+        weight=torch.cat([each.weight for each in read]),
     )
-    return Answers(joint_wise=found.joint_wise, whole=found.whole, weight=found.weight)
 
 
 def answers_of(
