@@ -29,13 +29,13 @@ def xas_ways(count: int = MOST) -> Ways:
 
 
 def depth_shares(probability: Tensor, *, count: int = 3, depth_range: float = 1.0) -> Tensor:
-    level = torch.tensor(share_levels(count), dtype=probability.dtype)[:, None].expand(-1, probability.shape[1])
+    level = np.array(share_levels(count), np.float32)[:, None].repeat(probability.shape[1], axis=1)
     return depth_at(probability, level, depth_range=depth_range)
 
 
 def poses_of(probability: Tensor, *, count: int = MOST) -> tuple[Tensor, Tensor]:
     ways = xas_ways()
-    depth = depth_at(probability, torch.from_numpy(ways.level))
+    depth = depth_at(probability, ways.level)
     where = torch.zeros(len(probability), 18, 2)
     return poses_along_ways(where, depth, torch.from_numpy(ways.weight), count=count)
 
@@ -70,13 +70,13 @@ def test_levels_are_those_of_the_distribution_s_own_function() -> None:
     """Against numpy's interpolation of the cumulative probabilities."""
     generator = torch.Generator().manual_seed(0)
     probability = (3 * torch.randn(4, 18, SLICES, generator=generator, dtype=torch.float64)).softmax(-1)
-    level = torch.rand(7, 18, generator=generator, dtype=torch.float64)
+    level = torch.rand(7, 18, generator=generator, dtype=torch.float64).numpy()
     found = depth_at(probability, level, depth_range=1.2)
     edges = 1.2 * (2 * np.arange(SLICES + 1) / SLICES - 1)
     for person in range(4):
         for joint in range(18):
             below = np.concatenate([[0], probability[person, joint].numpy().cumsum()])
-            expected = np.interp(level[:, joint].numpy(), below, edges)
+            expected = np.interp(level[:, joint], below, edges)
             np.testing.assert_allclose(found[person, :, joint].numpy(), expected, atol=1e-9)
 
 

@@ -289,17 +289,20 @@ def test_one_logit_that_is_no_number_makes_its_joint_s_probabilities_none_and_no
         assert said[0, [0, 2]].isfinite().all()
 
 
-def test_places_about_the_peak_do_not_know_what_is_farther_off_and_reach_over_no_edge() -> None:
+@pytest.mark.parametrize("learning", [False, True])
+def test_places_about_the_peak_do_not_know_what_is_farther_off_and_reach_over_no_edge(learning: bool) -> None:
+    """As a compiled loop, and as torch where gradients are wanted."""
     generator = torch.Generator().manual_seed(7)
     plane = torch.rand(2, 9, 10, 14, generator=generator, dtype=torch.float64) ** 8
-    found = places(plane, window=2)
+    found = places(plane.clone().requires_grad_(learning), window=2).detach()
     for person in range(2):
         for joint in range(9):
             row, column = divmod(int(plane[person, joint].argmax()), 14)
             rows, columns = slice(max(row - 2, 0), row + 3), slice(max(column - 2, 0), column + 3)
             near = torch.zeros(10, 14, dtype=torch.float64)
             near[rows, columns] = plane[person, joint, rows, columns]
-            torch.testing.assert_close(found[person, joint], places((near / near.sum())[None, None])[0, 0])
+            expected = places((near / near.sum())[None, None])[0, 0]
+            torch.testing.assert_close(found[person, joint], expected, atol=1e-6, rtol=0)
 
 
 def test_volumes_are_a_pointwise_convolution_joint_by_joint() -> None:

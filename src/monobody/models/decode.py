@@ -76,7 +76,7 @@ def decode_marginals(
     skeleton = SKELETONS[joint_set]
     if reading == "shares" and modes > 1:
         level, weight = _levels(joint_set, tuple(usual_m.tolist()), modes, poses)
-        depth = depth_at(said.depth, torch.from_numpy(level).to(said.depth), depth_range=depth_range)
+        depth = depth_at(said.depth, level, depth_range=depth_range)
         where, found = place_of(said), equally_probable(depth[:, :modes])
         whole, weight = poses_along_ways(where, depth[:, modes:], torch.from_numpy(weight).to(depth), count=poses)
     else:

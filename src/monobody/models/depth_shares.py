@@ -8,7 +8,7 @@ nearer to the truth than the best of modes (`models/depth_modes.py`; docs/result
 Shapes: b people, m hypotheses, k joints, d slices, n levels.
 """
 
-import torch
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
@@ -23,22 +23,20 @@ def share_levels(count: int) -> list[float]:
 
 
 def depth_at(
-    probability: Float[Tensor, "b k d"], level: Float[Tensor, "n k"], *, depth_range: float = 1.0
+    probability: Float[Tensor, "b k d"], level: Float[np.ndarray, "n k"], *, depth_range: float = 1.0
 ) -> Float[Tensor, "b n k"]:
     """Return the depths than which each joint is nearer with the probability `level`, for each of n sets of levels.
 
-    Within a slice the probability is spread evenly, so that depths change smoothly with it.
+    Within a slice the probability is spread evenly, so that depths change smoothly with it. No gradient goes through.
 
     Args:
         probability: of the slices; each joint's add up to 1.
         level: from 0, the nearest, to 1, the farthest.
         depth_range: half the depth of the volume.
     """
-    slices = probability.shape[-1]
-    below = probability.cumsum(-1)
-    wanted = level.mT.expand(probability.shape[0], -1, -1).contiguous()
-    place = torch.searchsorted(below, wanted).clamp_max(slices - 1)
-    here = probability.gather(-1, place)
-    before = below.gather(-1, place) - here
-    within = ((wanted - before) / here.clamp_min(torch.finfo(here.dtype).tiny)).clamp(0, 1)
-    return ((place + within) * (2 * depth_range / slices) - depth_range).mT
+    from monobody.models.level_walk import walk  # A compiled loop: numba takes half a second to import.
+
+    rows = probability.detach().cpu().contiguous()
+    depth = rows.new_empty(rows.shape[0], *level.shape)
+    walk(rows.numpy(), level, depth.numpy(), depth_range)
+    return depth.to(probability.device)
