@@ -69,7 +69,7 @@ def xas_small() -> Recipe:
     Command:  monobody train xas-small --data DATA --out runs/xas-small
     Hardware: a graphics card of 8 GB
     Time:     40,000 steps of 32
-    Result:   not run here; on 64 px crops and briefly: docs/results.md, "Several hypotheses"
+    Result:   not run here; on crops of 64 and 128 px, in two stages: docs/results.md, "Several hypotheses"
     """
     return replace(
         xas_stage2(),
