@@ -142,6 +142,7 @@ def test_depths_and_metres_are_kept_from_the_regressor() -> None:
     assert not used[pooled + 5 * LANDMARKS :].any()
 
 
+@pytest.mark.slow
 def test_the_whole_command_on_procedural_people(tmp_path: Path) -> None:
     report = evaluate_ablation(out=tmp_path / "run", settings=TINY)
     written = json.loads((tmp_path / "run" / "ablation.json").read_text())

@@ -381,6 +381,7 @@ def shipped_answers(folder: Path, name: str, count: int, *, error_m: float) -> P
     return folder / f"{name}.npz"
 
 
+@pytest.mark.slow
 def test_the_command_line_compares_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [str(shipped_answers(tmp_path, name, 3, error_m=error)) for name, error in (("bad", 0.2), ("good", 0.02))]
     words = ["evaluate", "synthetic", "--limit", "3", "--predictions", files[0], "--against", files[1]]

@@ -52,6 +52,7 @@ def train(name: str, data: Path, out: Path, *options: str) -> dict[str, list[flo
     return read_table(out / "train.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(name for name in RECIPES if find_recipe(name).hypotheses is None))
 def test_every_recipe_makes_two_steps(name: str, data: Path, tmp_path: Path) -> None:
     losses = train(name, data, tmp_path)

@@ -78,6 +78,7 @@ def test_terms_of_lsp_extended_in_its_own_layout(tmp_path: Path) -> None:
     assert "mpii: licence not stated" in terms_of(["coco", "mpii"], tmp_path)
 
 
+@pytest.mark.slow
 def test_training_for_somebodys_own_body(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write_npz(tmp_path / "SMPL_NEUTRAL.npz", smpl_like(load_body_data(), 6890, 10))
     known = [person(i, known=True) for i in range(6)]
