@@ -114,6 +114,7 @@ def test_the_digest_follows_the_content(tmp_path: Path, smpl_arrays: dict[str, n
         assert load_body_data(write_npz(tmp_path / "c.npz", changed)).digest != first.digest, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coefficients", [10, 300])
 @pytest.mark.parametrize("kind", ["npz", "pkl"])
 def test_a_users_smpl_file(tmp_path: Path, shipped: BodyData, kind: str, coefficients: int) -> None:

@@ -335,6 +335,7 @@ print("over", flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
 @pytest.mark.parametrize("case", ["", "told"])
 def test_a_program_ends_though_its_loaders_still_run(case: str) -> None:

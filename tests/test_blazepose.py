@@ -43,6 +43,7 @@ def test_damaged_and_missing_files_are_refused(tmp_path):
         BlazeNetworks(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")
 def test_no_thread_is_held_to_a_core():
     """Else the workers of a run over many pictures would all be on the same one."""

@@ -187,6 +187,7 @@ def test_every_shipped_weights_file_has_its_sha256() -> None:
         assert published_sha256(file.name) == sha256_of(file), file.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_seen_enough_is_no_failure(unbuffered: str) -> None:
     command = [sys.executable, "-m", "monobody.cli", "prepare", "--list"]

@@ -339,6 +339,7 @@ def test_weight_decay_of_zero_makes_the_optimiser_adam(joints):
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.slow
 def test_the_critic_learns_to_tell_a_bank_from_noise():
     """Real poses, mild and correlated, against random ones of the same spread in every joint."""
     rng = np.random.default_rng(0)

@@ -49,6 +49,7 @@ def test_golden_curve(tmp_path):
     np.testing.assert_allclose(curve(tmp_path)[0], json.loads(GOLDEN.read_text())["square"], rtol=2e-4)
 
 
+@pytest.mark.slow
 def test_killed_run_resumes_with_the_same_curve(tmp_path):
     """Kill the program with SIGKILL in the middle of a step, twice; the curve must be that of an undisturbed run."""
     program = [sys.executable, str(Path(__file__).parent / "toy_task.py"), str(tmp_path / "killed"), "40"]

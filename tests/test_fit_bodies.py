@@ -77,6 +77,7 @@ def off_mm(fits: Fits, people: People, joints: JointBody, rows: slice = slice(No
     return pa_mpjpe(joints(fits.rotations, fits.betas)["lsp14"], people.joints_m["lsp14"][rows])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lsp14", "h36m17"])
 def test_known_3d_joints_give_the_body_back(name: str, people: People, body: Body, joints: JointBody):
     fits = fit_bodies(Evidence(joints_m=people.joints_m[name], joint_set=name), body)

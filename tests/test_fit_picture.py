@@ -100,6 +100,7 @@ def aligned_mm(found: Scene, truth: Scene) -> list[float]:
     ]
 
 
+@pytest.mark.slow
 def test_the_command_finds_people_again(
     truth: Scene, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +179,7 @@ def test_results_on_somebodys_own_body_have_its_terms() -> None:
     assert Fitter(own).terms == "those of the body SMPL_NEUTRAL"
 
 
+@pytest.mark.slow
 def test_keypoints_in_another_order_are_refused(truth: Scene, photo: Path, tmp_path: Path) -> None:
     """The right number of joints in the wrong order is nobody in the picture; it fits no body either, the notes say."""
     fitter = Fitter(shipped_body(), settings=QUICK)
@@ -189,6 +191,7 @@ def test_keypoints_in_another_order_are_refused(truth: Scene, photo: Path, tmp_p
     assert "bad fit" not in fine.notes[0]
 
 
+@pytest.mark.slow
 def test_keypoints_of_somebody_else_are_suspected() -> None:
     """At the person's own place nothing speaks against them; beside it or upside down something does."""
     photo = read_image(SAMPLES / "synthetic_one_b.jpg").rgb
@@ -204,6 +207,7 @@ def test_keypoints_of_somebody_else_are_suspected() -> None:
         assert doubt.sure
 
 
+@pytest.mark.slow
 def test_keypoints_of_somebody_else_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Not fitted and warned of: no file is written, unless somebody insists."""
     content = json.loads((SAMPLES / "synthetic_one_b_keypoints.json").read_text())

@@ -201,6 +201,7 @@ def test_validation_of_the_truth_is_perfect(joints):
     assert found.headline == "synthetic_pa_mpjpe_mm"
 
 
+@pytest.mark.slow
 def test_trains_first_on_cached_features_then_end_to_end(joints, body, tmp_path):
     torch.manual_seed(0)
     model = build_model("hmr-small", body=body)

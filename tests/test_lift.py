@@ -155,6 +155,7 @@ def test_batches_depend_on_seed_number_and_process_alone(lift: Lift) -> None:
     assert not torch.equal(task.batch(4, 1)["image"], second["image"])
 
 
+@pytest.mark.slow
 def test_it_learns_bodies_from_perfect_landmarks(body: Body) -> None:
     torch.manual_seed(0)
     lift = Lift(body, width=128)

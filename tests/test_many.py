@@ -63,6 +63,7 @@ def results(out: Path) -> Counter[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack", [0, 5])
 def test_no_picture_is_lost_or_done_twice_when_the_run_is_killed_again_and_again(tmp_path: Path, pack: int) -> None:
     names = [f"p{i:02d}" for i in range(60)]

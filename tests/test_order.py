@@ -34,6 +34,7 @@ def test_short_runs_hold_their_shares():
             assert abs(counts[source] - 100 * share) <= 3
 
 
+@pytest.mark.slow
 def test_rows_do_not_depend_on_what_was_asked_before():
     order = Order([1, 2], [1000, 77], seed=5)
     forward = [order[row] for row in range(5000)]

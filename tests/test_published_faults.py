@@ -83,6 +83,7 @@ def test_every_synthetic_person_has_a_mask_and_parts() -> None:
         assert (sample.parts > 0).sum() > 30
 
 
+@pytest.mark.slow
 def test_nothing_draws_from_the_generator_that_all_share() -> None:
     """Seeds make data reproducible in any thread and order."""
 

@@ -133,6 +133,7 @@ def test_labels_in_3d_need_a_set_that_has_them(data: Path) -> None:
     assert available(replace(find_recipe("hmr-unpaired"), mixture={"coco": 1.0}), None)[0] == {"synthetic": 1.0}
 
 
+@pytest.mark.slow
 def test_the_missing_are_told_on_the_terminal(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     losses = train("hmr-modern", data, tmp_path, "--mixture", "surreal=0.5,synthetic=0.5")
     assert set(losses) >= {"critic", "keypoints"}
@@ -160,6 +161,7 @@ def person(number: int, *, known: bool) -> Sample:
     )
 
 
+@pytest.mark.slow
 def test_prepared_sets_are_trained_on(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "data"
     (folder / "prepared").mkdir(parents=True)

@@ -98,6 +98,7 @@ def test_errors_name_the_remedy(tmp_path: Path, people: list[SyntheticSample]) -
             SampleFiles(tmp_path / wrong)
 
 
+@pytest.mark.slow
 def test_synthesize_writes_a_sheet_and_a_data_set(tmp_path: Path) -> None:
     synthesize(tmp_path / "sheet.png", count=10, size_px=32)
     assert Image.open(tmp_path / "sheet.png").size == (8 * 32, 2 * 32)

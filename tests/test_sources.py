@@ -30,6 +30,7 @@ def prepared(data: Path, name: str, count: int, split: str = "train") -> None:
     write_prepared(origin, [person(i, known=False) for i in range(count)], data / "prepared" / name)
 
 
+@pytest.mark.slow
 def test_prepared_photos_are_validated_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prepared(tmp_path, "lsp_extended", 5)
     assert sources.validation_of(TINY, tmp_path, 64).photos is None
@@ -104,6 +105,7 @@ def test_training_for_somebodys_own_body(tmp_path: Path, capsys: pytest.CaptureF
         assert remedy in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_shapes_are_labels_of_their_own_body_alone(tmp_path: Path) -> None:
     write_prepared("fits", [person(i, known=True) for i in range(6)], tmp_path / "prepared" / "fits")
     recipe = replace(find_recipe("tiny"), mixture={"fits": 0.5, "synthetic": 0.5}, batch=8)

@@ -185,6 +185,7 @@ FOLDERS: list[tuple[str, Callable[[Path], object], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "spoil", "word"), FOLDERS, ids=[row[0] for row in FOLDERS])
 def test_a_damaged_data_folder(
     name: str,

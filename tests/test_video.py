@@ -52,6 +52,7 @@ def same(first: Motion, second: Motion) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_people_who_cross_are_two_tracks_with_one_bridged(predictor: Predictor, tmp_path: Path) -> None:
     path = street_film(tmp_path / "street.mp4", sound="aac")
     calls: list[tuple[int, int | None]] = []
