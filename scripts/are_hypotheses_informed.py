@@ -31,14 +31,14 @@ from torch import Tensor
 
 from monobody.body.skeleton import SKELETONS
 from monobody.evaluate.ablation import rounded, this_commit
-from monobody.evaluate.hypotheses_ablation import DISTANCES, Ruler, beside, load_detector
+from monobody.evaluate.hypotheses_ablation import DISTANCES, MOVING, Ruler, beside, load_detector, log_lengths
 from monobody.evaluate.hypotheses_runs import Settings
 from monobody.files import atomic_write
 from monobody.hub import find_weights
 from monobody.models.decode import Reading
 from monobody.models.depth_ways import errors_together
 from monobody.models.detectors import Detector
-from monobody.train.hypotheses_validation import Answers, answers_of, numbers_of, read_from, said_of
+from monobody.train.hypotheses_validation import Answers, answers_from, answers_of, marginals_of, numbers_of
 
 STEPS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4)
 """In standard deviations."""
@@ -65,11 +65,11 @@ def asked(name: str, data: Path | None) -> dict[str, Any]:
     """Measure a detector and the controls, and print them."""
     detector, hypotheses = load_detector(find_weights(name))
     ruler = Ruler(data, Settings(), size=detector.input_size)
-    usual_m, said = ruler.usual_m, said_of(detector, ruler.people["images"])
-    mean = read_from(said, detector, usual_m, hypotheses=1).joint_wise
+    usual_m, said = ruler.usual_m, marginals_of(detector, ruler.people["images"])
+    mean = answers_from(said, detector, usual_m, hypotheses=1).joint_wise
     readings: tuple[Reading, ...] = ("shares", "modes")
     own = {
-        f"its own, {reading}": read_from(said, detector, usual_m, hypotheses=hypotheses, reading=reading)
+        f"its own, {reading}": answers_from(said, detector, usual_m, hypotheses=hypotheses, reading=reading)
         for reading in readings
     }
     own["the mean alone"] = Answers(joint_wise=mean, whole=mean, weight=torch.ones(len(mean), 1))
@@ -109,10 +109,7 @@ def weighed_by_bones(answers: Answers, ruler: Ruler) -> dict[str, dict[str, floa
 
     Log score: minus the mean logarithm of the weight of the pose that is nearest to the truth; the less the better.
     """
-    skeleton = SKELETONS["xas18"]
-    moving = [joint for joint, parent in enumerate(skeleton.parents) if parent >= 0]
-    ends = answers.whole[:, :, [skeleton.parents[joint] for joint in moving]]
-    length = (answers.whole[:, :, moving] - ends).norm(dim=-1).clamp_min(1e-3).log() - ruler.usual_m[moving].log()
+    length = log_lengths(answers.whole) - ruler.usual_m[MOVING].log()
     # One size a person, that of the first pose.
     off = (length - length[:, :1].median(-1, keepdim=True).values).clamp(-1, 1).square().sum(-1)
     best = _errors(answers, ruler).argmin(1)

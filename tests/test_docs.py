@@ -46,6 +46,12 @@ def test_pages_have_commands() -> None:
     assert {command.split()[1] for command in commands()} >= {"predict", "train", "evaluate", "export"}
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    for name in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / name).exists(), name
+
+
 @pytest.mark.parametrize("command", commands())
 def test_commands_are_understood(command: str, asked: dict[str, Any]) -> None:
     assert main(shlex.split(command)[1:]) == 0

@@ -49,12 +49,12 @@ from monobody.train.hypotheses_validation import (
     REPAIRS,
     Answers,
     Truth,
+    answers_from,
     answers_of,
     choices,
+    marginals_of,
     numbers_of,
     photo_numbers,
-    read_from,
-    said_of,
     truth_of,
 )
 from monobody.train.mixture import is_there
@@ -64,6 +64,8 @@ ALWAYS = frozenset(ROWS) - {"more_photos"}
 """Rows that are compared whatever there is; where photos with masks are missing, rendered people stand in for them."""
 DISTANCES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 """Of `fixed_joints`, in halves of the crop; the one that serves best counts."""
+MOVING = [joint for joint, parent in enumerate(SKELETONS["xas18"].parents) if parent >= 0]
+"""Joints that have a bone to a parent: all but the root."""
 LABELLED = 2_000
 """Rendered training people that the supervised linear map is fitted to."""
 COLUMNS = {
@@ -173,13 +175,13 @@ class Ruler:
     def measure(self, detector: Detector, hypotheses: int) -> dict[str, float]:
         """Return everything that is measured of a detector."""
         with torch.no_grad():
-            said = said_of(detector, self.people["images"])
-            found = read_from(said, detector, self.usual_m, hypotheses=hypotheses)
+            said = marginals_of(detector, self.people["images"])
+            found = answers_from(said, detector, self.usual_m, hypotheses=hypotheses)
             numbers = numbers_of(found, self.truth, repairs=tuple(REPAIRS))
             numbers |= self.after_linear_map(detector, hypotheses, choices(found, self.truth.cube)["confident"])
-            numbers |= self.fixed_distances(read_from(said, detector, self.usual_m, hypotheses=1).joint_wise)
+            numbers |= self.fixed_distances(answers_from(said, detector, self.usual_m, hypotheses=1).joint_wise)
             if hypotheses > 1:
-                modes = read_from(said, detector, self.usual_m, hypotheses=hypotheses, reading="modes")
+                modes = answers_from(said, detector, self.usual_m, hypotheses=hypotheses, reading="modes")
                 numbers |= {f"modes_{name}": value for name, value in numbers_of(modes, self.truth).items()}
             if self.photos is not None:
                 seen = answers_of(detector, self.photos["images"], self.usual_m, hypotheses=hypotheses)
@@ -231,19 +233,22 @@ def beside(mean: Float[Tensor, "b 1 k 3"], distance: float | Float[Tensor, " k"]
 
 def build_numbers(poses: Float[Tensor, "b k 3"], usual_m: Float[Tensor, " k"]) -> dict[str, float]:
     """Return by how much left bones differ from right ones, and bones from a body's: 100 mean |log ratio|."""
-    skeleton = SKELETONS["xas18"]
-    moving = [joint for joint, parent in enumerate(skeleton.parents) if parent >= 0]
-    ends = poses[:, [skeleton.parents[joint] for joint in moving]]
-    length = (poses[:, moving] - ends).norm(dim=-1).clamp_min(1e-3).log()
-    sides = [moving.index(skeleton.flip[joint]) for joint in moving]
+    length = log_lengths(poses)
+    sides = [MOVING.index(SKELETONS["xas18"].flip[joint]) for joint in MOVING]
     paired = [place for place, other in enumerate(sides) if place != other]
     lopsided = (length - length[:, sides]).abs()[:, paired]
-    usual = length - usual_m[moving].log()
+    usual = length - usual_m[MOVING].log()
     off = (usual - usual.median(1, keepdim=True).values).abs()
     return {
         "photos_lopsided_percent": 100 * float(lopsided.mean()),
         "photos_proportions_percent": 100 * float(off.mean()),
     }
+
+
+def log_lengths(poses: Float[Tensor, "*b 18 3"]) -> Float[Tensor, "*b 17"]:
+    """Return the logarithms of the lengths of the bones to the joints `MOVING`, in the unit of the poses."""
+    ends = poses[..., [SKELETONS["xas18"].parents[joint] for joint in MOVING], :]
+    return (poses[..., MOVING, :] - ends).norm(dim=-1).clamp_min(1e-3).log()
 
 
 def with_camera(sample: Sample) -> Sample:

@@ -25,7 +25,7 @@ def share_levels(count: int) -> list[float]:
 def depth_at(
     probability: Float[Tensor, "b k d"], level: Float[np.ndarray, "n k"], *, depth_range: float = 1.0
 ) -> Float[Tensor, "b n k"]:
-    """Return the depths than which each joint is nearer with the probability `level`, for each of n sets of levels.
+    """Return quantiles: the depths than which each joint is nearer with the probability `level`, for n sets of levels.
 
     Within a slice the probability is spread evenly, so that depths change smoothly with it. No gradient goes through.
 
@@ -34,9 +34,9 @@ def depth_at(
         level: from 0, the nearest, to 1, the farthest.
         depth_range: half the depth of the volume.
     """
-    from monobody.models.level_walk import walk  # A compiled loop: numba takes half a second to import.
+    from monobody.models.quantiles import fill_quantiles  # A compiled loop: numba takes half a second to import.
 
     rows = probability.detach().cpu().contiguous()
     depth = rows.new_empty(rows.shape[0], *level.shape)
-    walk(rows.numpy(), level, depth.numpy(), depth_range)
+    fill_quantiles(rows.numpy(), level, depth.numpy(), depth_range)
     return depth.to(probability.device)

@@ -1,7 +1,7 @@
 """From a volume of logits to the probabilities of places and of depths: a softmax over all cells of a joint.
 
-A volume has 262,144 cells a joint. On a processor a compiled loop reads each of them once, raises e to it and adds it
-to its place and to its depth: quicker than a softmax and two sums, and without another volume.
+A volume has 262,144 cells a joint. On a processor a compiled loop raises e to each of them and adds it to its
+place and to its depth: quicker than a softmax and two sums, and without another volume.
 
 Shapes: b crops, k joints, d h w cells.
 """
@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 CELLS_A_THREAD = 1 << 21
-"""Half a millisecond's work: for less another thread is not worth its beginning."""
+"""Less than a millisecond's work, for which another thread is not worth its beginning."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -43,7 +43,7 @@ class Answers:
     weight: Float[Tensor, "b n"]
 
 
-def said_of(detector: nn.Module, images: UInt8[Tensor, "b 3 s s"]) -> Marginals:
+def marginals_of(detector: nn.Module, images: UInt8[Tensor, "b 3 s s"]) -> Marginals:
     """Ask a detector about crops; those of another size than it is meant for are shrunk."""
     device = next(detector.parameters()).device
     planes, depths = [], []
@@ -58,7 +58,7 @@ def said_of(detector: nn.Module, images: UInt8[Tensor, "b 3 s s"]) -> Marginals:
     return Marginals(plane=torch.cat(planes), depth=torch.cat(depths))
 
 
-def read_from(
+def answers_from(
     said: Marginals,
     detector: nn.Module,
     usual_m: Float[Tensor, " k"],
@@ -97,8 +97,8 @@ def answers_of(
     reading: Reading = "shares",
 ) -> Answers:
     """Ask a detector about crops, and read poses from what it says."""
-    said = said_of(detector, images)
-    return read_from(said, detector, usual_m, hypotheses=hypotheses, poses=poses, reading=reading)
+    said = marginals_of(detector, images)
+    return answers_from(said, detector, usual_m, hypotheses=hypotheses, poses=poses, reading=reading)
 
 
 def choices(answers: Answers, truth: Float[Tensor, "b k 3"], joint_set: str = "xas18") -> Choices:

@@ -1,4 +1,4 @@
-"""Where a joint is about its likeliest cell, as a compiled loop for processors: what `places.py` does, in one call."""
+"""The soft-argmax about a joint's likeliest cell, as a compiled loop for processors: `places.py` in one call."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from monobody.jit import SAFE_FASTMATH, compiled
 
 
 @compiled(nogil=True, fastmath=SAFE_FASTMATH)
-def look_about_peaks(plane, reach, place):
+def fill_soft_argmax(plane, reach, place):
     """Fill in x and y, expected over the cells within so many of the most probable one.
 
     Args:

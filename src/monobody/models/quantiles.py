@@ -1,4 +1,4 @@
-"""The walk along a joint's slices to a level of its distribution, as a compiled loop."""
+"""Quantiles of joints' depth distributions, as a compiled loop."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from monobody.jit import SAFE_FASTMATH, compiled
 
 
 @compiled(nogil=True, fastmath=SAFE_FASTMATH)
-def walk(probability, level, depth, depth_range):
+def fill_quantiles(probability, level, depth, depth_range):
     """Fill in the depths than which each joint is nearer with the probability `level`.
 
     Args:
