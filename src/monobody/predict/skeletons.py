@@ -145,7 +145,7 @@ class SkeletonEstimator:
                 read = decode_marginals(
                     said, usual_m, joint_set=self.joint_set, depth_range=self.network.depth_range, poses=MOST
                 )
-                seen = (said.plane * about_peak(said.plane, max(round(said.plane.shape[-1] / 32), 1))).sum((2, 3))
+                seen = about_peak(said.plane, max(round(said.plane.shape[-1] / 32), 1))[1].sum(2)
                 clear = (seen >= CLEAR).float().mean(1)
                 parts.append((read.whole.cpu(), read.weight.cpu(), clear.cpu()))
         joints, weight, clear = (torch.cat(each) for each in zip(*parts, strict=True))
